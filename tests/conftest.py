@@ -1,0 +1,29 @@
+"""What several tests need: the project's root, real frames where there are any, a way to run a command."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real frames beside a development checkout; tests that need it are skipped elsewhere."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real frames are not here ({folder.name} folder beside the checkout)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_tool():
+    """Runs `python -m tools.NAME ARGS…` from the project's root; returns the finished process."""
+
+    def run(name, *arguments, timeout=600, cwd=ROOT):
+        command = [sys.executable, "-m", f"tools.{name}", *map(str, arguments)]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+    return run

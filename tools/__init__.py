@@ -1,0 +1,1 @@
+"""The commands, one thin module each: flags, one call, an exit code."""
