@@ -13,11 +13,11 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from rich import progress
 
 from tfod_compress import odapi, pipeline_config
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
+from tfod_compress.progress import Bar
 
 SUMMARY_EVERY = 10  # steps between TensorBoard points; the stock loop has 100
 
@@ -182,8 +182,8 @@ def _loop(trainer, manager, model_dir, steps, checkpoint_every_n):
         manager.save(checkpoint_number=0)
     losses = {}
     with (writer.as_default(), open(model_dir / "metrics.jsonl", "a", encoding="utf-8") as log,
-          tf.summary.record_if(lambda: trainer.step % SUMMARY_EVERY == 0), _progress() as bar):
-        task = bar.add_task("compiling", total=steps, completed=trainer.step_number, losses="")
+          tf.summary.record_if(lambda: trainer.step % SUMMARY_EVERY == 0),
+          Bar("training", steps, "steps", done=trainer.step_number) as bar):
         last_time, last_step = time.time(), trainer.step_number
         while trainer.step_number < steps:
             losses = {name: float(loss) for name, loss in train_step(iterator).items()}
@@ -191,7 +191,7 @@ def _loop(trainer, manager, model_dir, steps, checkpoint_every_n):
             if not math.isfinite(losses["Loss/total_loss"]):
                 raise InputError(f"{model_dir}: the loss is {losses['Loss/total_loss']} at step {step} ({losses}); the "
                                  "last good checkpoint is kept; try a lower learning rate")
-            bar.update(task, completed=step, description="training", losses=_losses_text(losses))
+            bar.update(step, _losses_text(losses))
             if step % SUMMARY_EVERY == 0 or step == steps:
                 rate = batch * (step - last_step) / max(time.time() - last_time, 1e-9)
                 last_time, last_step = time.time(), step
@@ -250,8 +250,3 @@ def _losses_text(losses):
                      if name != "Loss/total_loss")
     return f"loss {total:.3f} ({parts})"
 
-
-def _progress():
-    return progress.Progress(
-        progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=20), progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[losses]}"), progress.TimeRemainingColumn(), refresh_per_second=2)
