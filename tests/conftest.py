@@ -27,3 +27,17 @@ def run_tool():
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def demo_records(tmp_path_factory, run_tool):
+    """A folder with the record sets jpeg-q100 and jpeg-q5 of 40 synthetic frames of 256x160."""
+    folder = tmp_path_factory.mktemp("demo")
+    for tool, arguments in (
+            ("make_demo_frames", ["--output", folder / "data", "--count", 40, "--size", "256x160", "--broken", 1]),
+            ("make_tfrecords", ["--frames", folder / "data/frames", "--labels", folder / "data/labels",
+                                "--quality", "100,5", "--split_by", r"^(seq\d+)/", "--val_fraction", 0.3,
+                                "--output", folder / "tfrecords"])):
+        process = run_tool(tool, *arguments)
+        assert process.returncode == 0, process.stdout + process.stderr
+    return folder / "tfrecords"
