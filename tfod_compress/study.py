@@ -339,8 +339,8 @@ def _comparisons(study, workdir, rows):
             continue
         name = index[a]["record_set"]
         if name not in truth:
-            truth[name] = metrics.ground_truth(RecordSet(workdir / "tfrecords" / name), "val")
-        detections = [metrics.read_detections(workdir / index[point]["evaluation"] / "detections.json")
+            truth[name] = metrics.record_set_ground_truth(RecordSet(workdir / "tfrecords" / name), "val")
+        detections = [metrics.load_detections(workdir / index[point]["evaluation"] / "detections.json", truth[name])
                       for point in (a, b)]
         result = metrics.paired_bootstrap(truth[name], *detections, metric="weighted_map",
                                           resamples=study.evaluation.resamples, seed=0)

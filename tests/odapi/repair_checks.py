@@ -21,7 +21,7 @@ def stand_in_for_tensorflow_io():
     from object_detection.meta_architectures import deepmac_meta_arch
 
     try:
-        deepmac_meta_arch.tfio.experimental
+        _ = deepmac_meta_arch.tfio.experimental
     except AttributeError as error:
         assert "not installed" in str(error)
 

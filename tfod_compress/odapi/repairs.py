@@ -313,7 +313,7 @@ def _draw_bounding_box_on_image(image, ymin, xmin, ymax, xmax, color="red", thic
     sizes = [draw.textbbox((0, 0), text, font=font)[2:] for text in display_str_list]
     heights = [1.1 * line_height for _, line_height in sizes]
     y = top - sum(heights) if top > sum(heights) else bottom
-    for text, (line_width, _), line_height in zip(display_str_list, sizes, heights):
+    for text, (line_width, _), line_height in zip(display_str_list, sizes, heights, strict=True):
         draw.rectangle([(left, y), (left + line_width, y + line_height)], fill=color)
         draw.text((left, y), text, fill="black", font=font)
         y += line_height
