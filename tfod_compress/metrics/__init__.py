@@ -1,0 +1,32 @@
+"""Detection metrics in NumPy: weighted VOC mAP, VOC mAP, COCO AP, precision/recall/F1, bootstrap intervals.
+
+Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matches` pairs them once and every
+metric is computed from it. Nothing here imports TensorFlow.
+"""
+
+from tfod_compress.metrics.bootstrap import METRICS, bootstrap, paired_bootstrap
+from tfod_compress.metrics.boxes import Detections, GroundTruth
+from tfod_compress.metrics.loading import (
+    load_detections,
+    load_ground_truth,
+    parse_detections,
+    record_set_ground_truth,
+    write_detections,
+)
+from tfod_compress.metrics.matching import Matches
+from tfod_compress.metrics.summary import summarise
+
+__all__ = [
+    "METRICS",
+    "Detections",
+    "GroundTruth",
+    "Matches",
+    "bootstrap",
+    "load_detections",
+    "load_ground_truth",
+    "paired_bootstrap",
+    "parse_detections",
+    "record_set_ground_truth",
+    "summarise",
+    "write_detections",
+]

@@ -1,0 +1,151 @@
+"""Bootstrap intervals by image, and the paired bootstrap between two detectors on the same images.
+
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993: the percentile interval (section 13.3). Whole images
+are drawn with replacement, as many as there are; frames of one sequence are drawn together, because neighbours
+are nearly copies of each other and drawing them apart would make every interval too narrow.
+"""
+
+import numpy as np
+
+from tfod_compress.metrics.matching import Matches
+from tfod_compress.metrics.scores import Scorer
+
+METRICS = ("weighted_map", "map", "coco_ap", "f1")
+BLOCK = 1 << 21  # floating-point numbers held at once
+
+
+def image_weights(images, groups, resamples, seed):
+    """How often each image is drawn in each resample.
+
+    Args:
+      images: number of images.
+      groups: int64 [I] or None; images of one group are drawn together. With fewer than two groups there is
+        nothing to resample, and images are drawn singly.
+      resamples: number of resamples.
+      seed: of the generator; same seed, same draws.
+
+    Returns:
+      (int32 [resamples, I], unit "image" or "sequence", number of units).
+    """
+    generator = np.random.default_rng(seed)
+    unit, of_image = "image", np.arange(images)
+    if groups is not None:
+        names, numbers = np.unique(groups, return_inverse=True)
+        if len(names) > 1:
+            unit, of_image = "sequence", numbers
+    count = int(of_image.max()) + 1
+    draws = generator.integers(count, size=(resamples, count))
+    weights = np.stack([np.bincount(draw, minlength=count) for draw in draws]).astype(np.int32)
+    return weights[:, of_image], unit, count
+
+
+def resample(scorers, metrics, weights):
+    """The metrics of every resample.
+
+    Args:
+      scorers: list of Scorer over the same images.
+      metrics: names of Scorer's methods.
+      weights: int [R, I].
+
+    Returns:
+      {metric: float64 [len(scorers), R]}.
+    """
+    results = {metric: np.empty((len(scorers), len(weights))) for metric in metrics}
+    longest = max([len(scorer.matches.d_image) for scorer in scorers] + [weights.shape[1]])
+    step = max(1, BLOCK // max(1, longest))
+    for start in range(0, len(weights), step):
+        block = weights[start:start + step].astype(np.float64)
+        for number, scorer in enumerate(scorers):
+            for metric in metrics:
+                results[metric][number, start:start + step] = getattr(scorer, metric)(block)
+    return results
+
+
+def interval(samples, confidence=0.95):
+    """The percentile interval (low, high) of float64 [R]; resamples where the metric is undefined are left out."""
+    samples = samples[~np.isnan(samples)]
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(samples, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def bootstrap(ground_truth, detections, metrics=METRICS, score_threshold=0.5, resamples=1000, seed=0, groups=None):
+    """Metrics with their 95 % intervals.
+
+    Args:
+      ground_truth: GroundTruth.
+      detections: Detections.
+      metrics: some of METRICS.
+      score_threshold: of F1.
+      resamples: see image_weights.
+      seed: see image_weights.
+      groups: int64 [I]; by default the ground truth's own.
+
+    Returns:
+      {metric: {"value", "low", "high"}}.
+    """
+    return intervals(Scorer(Matches(ground_truth, detections), score_threshold), metrics, resamples, seed, groups)
+
+
+def intervals(scorer, metrics, resamples, seed, groups=None):
+    """As `bootstrap`, for a Scorer."""
+    groups = scorer.matches.ground_truth.groups if groups is None else groups
+    images = scorer.matches.images
+    weights, _, _ = image_weights(images, groups, resamples, seed)
+    samples = resample([scorer], metrics, weights)
+    ones = np.ones((1, images))
+    result = {}
+    for metric in metrics:
+        low, high = interval(samples[metric][0])
+        result[metric] = {"value": float(getattr(scorer, metric)(ones)[0]), "low": low, "high": high}
+    return result
+
+
+def paired_bootstrap(ground_truth, detections_a, detections_b, metric="weighted_map", resamples=1000, seed=0,
+                     groups=None, score_threshold=0.5):
+    """The difference a - b of a metric between two detectors on the same images.
+
+    Both are evaluated on the same resamples, so what is hard about an image hits both and cancels.
+
+    Args:
+      ground_truth: GroundTruth.
+      detections_a: Detections on it.
+      detections_b: likewise.
+      metric: one of METRICS.
+      resamples: see image_weights.
+      seed: see image_weights.
+      groups: int64 [I]; by default the ground truth's own.
+      score_threshold: of F1.
+
+    Returns:
+      {"value": a - b, "low", "high" (95 % interval), "p_value"}: two-sided, twice the share of resamples on the
+      other side of zero, (1 + count) / (1 + resamples) so that it is never 0 (Davison and Hinkley 1997, section 4.2).
+
+    Raises:
+      ValueError: for an unknown metric.
+      InputError: where detections do not fit the ground truth.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
+    scorers = [Scorer(Matches(ground_truth, detections), score_threshold)
+               for detections in (detections_a, detections_b)]
+    return paired_intervals(scorers, (metric,), resamples, seed, groups)[metric]
+
+
+def paired_intervals(scorers, metrics, resamples, seed, groups=None):
+    """As `paired_bootstrap`, for two Scorers and several metrics: {metric: {"value", "low", "high", "p_value"}}."""
+    groups = scorers[0].matches.ground_truth.groups if groups is None else groups
+    images = scorers[0].matches.images
+    weights, _, _ = image_weights(images, groups, resamples, seed)
+    samples = resample(scorers, metrics, weights)
+    ones = np.ones((1, images))
+    result = {}
+    for metric in metrics:
+        a, b = (float(getattr(scorer, metric)(ones)[0]) for scorer in scorers)
+        differences = samples[metric][0] - samples[metric][1]
+        differences = differences[~np.isnan(differences)]
+        low, high = interval(differences)
+        smaller = min((differences <= 0).sum(), (differences >= 0).sum())
+        result[metric] = {"value": a - b, "low": low, "high": high,
+                          "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}
+    return result
