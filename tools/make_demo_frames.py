@@ -1,0 +1,74 @@
+"""Draw seeded road scenes through a 120-degree fisheye: BMP frames with Pascal VOC labels of seven classes.
+
+Writes OUTPUT/frames/seq003/000012.bmp and OUTPUT/labels/seq003/000012.xml. The same flags give the same
+bytes; run again after an interruption, it makes what is missing.
+
+Examples:
+  python -m tools.make_demo_frames
+  python -m tools.make_demo_frames --output runs/demo/data --count 2500 --size 256x160 --seed 1
+"""
+
+import re
+
+from absl import flags
+
+from tools import command
+
+_OUTPUT = flags.DEFINE_string("output", "data", "Folder that gets frames/ and labels/.")
+_COUNT = flags.DEFINE_integer("count", 300, "Number of whole frames.", lower_bound=1)
+_SIZE = flags.DEFINE_string("size", "1820x940", "WIDTHxHEIGHT of a frame in pixels, 64 to 8192 each.")
+_BROKEN = flags.DEFINE_integer(
+    "broken", 4, "Number of further frames that are damaged (truncated, empty, bad header in turn).", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Another seed, other scenes.", lower_bound=0)
+_SEQUENCE_LENGTH = flags.DEFINE_integer("sequence_length", 5, "Consecutive frames of one scene.", lower_bound=1)
+_WORKERS = flags.DEFINE_integer("workers", None, "Processes; one a core unless given.", lower_bound=1)
+_OBJECTS = flags.DEFINE_list("objects", None, "Fewest and most road users of a scene, such as 3,6.")
+_OBJECT_HEIGHT = flags.DEFINE_list(
+    "object_height", None, "Least and greatest height of a box as a share of the frame's, such as 0.07,0.7.")
+_OPACITY = flags.DEFINE_list(
+    "opacity", None, "Least and greatest share of an object's own colour in its pixels, such as 0.45,0.9.")
+_NOISE = flags.DEFINE_list("noise", None, "Least and greatest deviation of the sensor's noise in grey levels, such as 2,6.")
+_TEXTURE = flags.DEFINE_float("texture", None, "Deviation of the surfaces' texture as a factor, such as 0.12.")
+_CLASS_SHARES = flags.DEFINE_list(
+    "class_shares", None, "Shares of PassengerCar, Truck, Van, Bus, Pedestrian, Bicycle and Motorbike, such as "
+    "0.55,0.08,0.09,0.06,0.12,0.05,0.05.")
+
+
+def main():
+    size = re.fullmatch(r"(\d{2,4})[xX](\d{2,4})", _SIZE.value)
+    if not size or not all(64 <= int(side) <= 8192 for side in size.groups()):
+        raise command.UsageError(f"--size {_SIZE.value!r}: give WIDTHxHEIGHT in pixels, each 64 to 8192, such as 1820x940")
+    given = {"objects": (_OBJECTS, int), "object_height": (_OBJECT_HEIGHT, float), "opacity": (_OPACITY, float),
+             "noise": (_NOISE, float), "texture": (_TEXTURE, float), "class_shares": (_CLASS_SHARES, float)}
+    changed = {name: _numbers(name, flag.value, kind) for name, (flag, kind) in given.items() if flag.value is not None}
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from tfod_compress import synthetic
+    from tfod_compress.errors import InputError
+
+    try:
+        scene = synthetic.SceneParameters(**changed)
+    except InputError as error:
+        raise command.UsageError(f"--{error}") from None
+    width, height = map(int, size.groups())
+    columns = (TextColumn("drawing frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("frames", total=None)
+        made = synthetic.make_frames(
+            _OUTPUT.value, count=_COUNT.value, width=width, height=height, broken=_BROKEN.value, seed=_SEED.value,
+            sequence_length=_SEQUENCE_LENGTH.value, scene=scene, workers=_WORKERS.value,
+            progress=lambda done, total: bar.update(task, completed=done, total=total))
+    print(f"{_OUTPUT.value}: {_COUNT.value} frames of {width}x{height} and {_BROKEN.value} broken ones "
+          f"({made} made now), with labels")
+
+
+def _numbers(name, value, kind):
+    try:
+        return tuple(kind(part) for part in value) if isinstance(value, list) else kind(value)
+    except ValueError:
+        raise command.UsageError(f"--{name} {','.join(value)}: give numbers with commas between them") from None
+
+
+if __name__ == "__main__":
+    command.run(main)
