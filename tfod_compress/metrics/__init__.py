@@ -4,13 +4,14 @@ Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matc
 metric is computed from it. Nothing here imports TensorFlow.
 """
 
-from tfod_compress.metrics.bootstrap import METRICS, bootstrap, paired_bootstrap
+from tfod_compress.metrics.bootstrap import METRICS, bootstrap, compare, paired_bootstrap
 from tfod_compress.metrics.boxes import Detections, GroundTruth
 from tfod_compress.metrics.loading import (
     load_detections,
     load_ground_truth,
     parse_detections,
     record_set_ground_truth,
+    to_pixels,
     write_detections,
 )
 from tfod_compress.metrics.matching import Matches
@@ -22,11 +23,13 @@ __all__ = [
     "GroundTruth",
     "Matches",
     "bootstrap",
+    "compare",
     "load_detections",
     "load_ground_truth",
     "paired_bootstrap",
     "parse_detections",
     "record_set_ground_truth",
     "summarise",
+    "to_pixels",
     "write_detections",
 ]

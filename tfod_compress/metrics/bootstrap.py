@@ -129,11 +129,35 @@ def paired_bootstrap(ground_truth, detections_a, detections_b, metric="weighted_
         raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
     scorers = [Scorer(Matches(ground_truth, detections), score_threshold)
                for detections in (detections_a, detections_b)]
-    return paired_intervals(scorers, (metric,), resamples, seed, groups)[metric]
+    result = paired_intervals(scorers, (metric,), resamples, seed, groups)[metric]
+    return {key: result[key] for key in ("value", "low", "high", "p_value")}
+
+
+def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resamples=1000, seed=0, groups=None):
+    """All of METRICS for two detectors on the same images.
+
+    Args:
+      ground_truth: GroundTruth.
+      detections_a: Detections on it.
+      detections_b: likewise.
+      score_threshold: of F1.
+      resamples: see image_weights.
+      seed: see image_weights.
+      groups: int64 [I]; by default the ground truth's own.
+
+    Returns:
+      {"images", "unit" ("image" or "sequence"), "metrics": {metric: {"a", "b", "value", "low", "high", "p_value"}}}.
+    """
+    groups = ground_truth.groups if groups is None else groups
+    scorers = [Scorer(Matches(ground_truth, detections), score_threshold)
+               for detections in (detections_a, detections_b)]
+    images = len(ground_truth.image_ids)
+    return {"images": images, "unit": image_weights(images, groups, 1, seed)[1],
+            "metrics": paired_intervals(scorers, METRICS, resamples, seed, groups)}
 
 
 def paired_intervals(scorers, metrics, resamples, seed, groups=None):
-    """As `paired_bootstrap`, for two Scorers and several metrics: {metric: {"value", "low", "high", "p_value"}}."""
+    """As `paired_bootstrap`, for two Scorers and several metrics, with the two values as "a" and "b"."""
     groups = scorers[0].matches.ground_truth.groups if groups is None else groups
     images = scorers[0].matches.images
     weights, _, _ = image_weights(images, groups, resamples, seed)
@@ -146,6 +170,6 @@ def paired_intervals(scorers, metrics, resamples, seed, groups=None):
         differences = differences[~np.isnan(differences)]
         low, high = interval(differences)
         smaller = min((differences <= 0).sum(), (differences >= 0).sum())
-        result[metric] = {"value": a - b, "low": low, "high": high,
+        result[metric] = {"a": a, "b": b, "value": a - b, "low": low, "high": high,
                           "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}
     return result
