@@ -119,7 +119,8 @@ def test_detections_are_the_stock_pipelines(world):
     model.postprocess(model.predict(image, shapes), shapes)
     tf.train.Checkpoint(model=model).restore(str(folder / "model" / "ckpt-1")).expect_partial()
     detector.restore(folder / "model")
-    ours = {source_id: outputs for source_id, *outputs in detector.detect(RecordSet(folder / "jpeg-q95").files("val"), 4)}
+    files = RecordSet(folder / "jpeg-q95").files("val")
+    ours = {source_id: outputs for source_id, *outputs in detector.detect(files, 4)}
     order = [e.source_id for e in RecordSet(folder / "jpeg-q95").examples("val")]
     message.eval_input_reader[0].shuffle = False
     dataset = inputs.eval_input(message.eval_config, message.eval_input_reader[0], message.model, model=model)

@@ -4,7 +4,6 @@ Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matc
 metric is computed from it. Nothing here imports TensorFlow.
 """
 
-from tfod_compress.metrics.bootstrap import METRICS, bootstrap, compare, paired_bootstrap
 from tfod_compress.metrics.boxes import Detections, GroundTruth
 from tfod_compress.metrics.loading import (
     load_detections,
@@ -15,6 +14,7 @@ from tfod_compress.metrics.loading import (
     write_detections,
 )
 from tfod_compress.metrics.matching import Matches
+from tfod_compress.metrics.resampling import METRICS, bootstrap, compare, paired_bootstrap
 from tfod_compress.metrics.summary import summarise
 
 __all__ = [

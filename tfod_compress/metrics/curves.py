@@ -5,6 +5,8 @@ times. Average precision needs the precision only where a true positive stands (
 the envelope's maxima are there), so a curve keeps those places and no others.
 """
 
+import copy
+
 import numpy as np
 
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
@@ -22,21 +24,32 @@ class Curve:
 
     def __init__(self, scores, images, true_positive, ignored):
         kept = np.nonzero(~ignored)[0]
-        order = kept[np.argsort(-scores[kept], kind="stable")]
-        self.images = images[order]
-        self.scores = scores[order]
-        self.hits = np.nonzero(true_positive[order])[0]  # places of the true positives in the ranking
+        self._order = kept[np.argsort(-scores[kept], kind="stable")]
+        self.images = images[self._order]
+        self.scores = scores[self._order]
+        self.hits = np.nonzero(true_positive[self._order])[0]  # places of the true positives in the ranking
 
-    def precision(self, weights):
+    def with_hits(self, true_positive):
+        """The same ranking with other true positives (bool [D]), sharing `images`."""
+        other = copy.copy(self)
+        other.hits = np.nonzero(true_positive[self._order])[0]
+        return other
+
+    def total(self, weights):
+        """The weight of the detections down to each one, float64 [B, D]; curves that share `images` share it."""
+        return np.cumsum(np.take(weights, self.images, axis=1), axis=1)
+
+    def precision(self, weights, total=None):
         """Cumulative true positives and precision at every true positive.
 
         Args:
           weights: float64 [B, I], the images' weights in B resamples.
+          total: what `total` gives for them, if it is known.
 
         Returns:
           (float64 [B, K] weight found so far, float64 [B, K] precision) at the K true positives.
         """
-        total = np.cumsum(np.take(weights, self.images, axis=1), axis=1)[:, self.hits]
+        total = (self.total(weights) if total is None else total)[:, self.hits]
         found = np.cumsum(np.take(weights, self.images[self.hits], axis=1), axis=1)
         return found, np.divide(found, total, out=np.zeros_like(found), where=found > 0)
 
@@ -65,21 +78,31 @@ def voc_average_precision(curve, weights, objects):
     return np.divide(area, objects, out=np.full(len(objects), np.nan), where=objects > 0)
 
 
-def coco_average_precision(curve, weights, objects):
-    """The mean envelope at 101 recalls (COCO; pycocotools' COCOeval.accumulate). As voc_average_precision.
+def coco_average_precision(curve, weights, objects, total=None):
+    """The mean envelope at 101 recalls (COCO; pycocotools' COCOeval.accumulate).
 
     pycocotools adds 2.2e-16 to the denominator of a precision, which leaves a single perfect detection at
     0.9999999999999998; here it is 1.
+
+    Args:
+      curve: Curve.
+      weights: float64 [B, I].
+      objects: float64 [B], the weight of the objects that count.
+      total: what the curve's `total` gives for the weights, if it is known.
+
+    Returns:
+      float64 [B]; NaN where there are no objects.
     """
-    result = np.where(objects > 0, 0.0, np.nan)
+    present = objects > 0
     if not len(curve.hits):
-        return result
-    found, precision = curve.precision(weights)
+        return np.where(present, 0.0, np.nan)
+    found, precision = curve.precision(weights, total)
     best = np.concatenate([envelope(precision), np.zeros((len(found), 1))], axis=1)
-    for row in np.nonzero(objects > 0)[0]:
-        places = np.searchsorted(found[row] / objects[row], COCO_RECALLS, side="left")
-        result[row] = best[row, places].mean()
-    return result
+    recall = np.divide(found, objects[:, None], out=np.zeros_like(found), where=present[:, None])
+    at = np.zeros((len(found), len(COCO_RECALLS)))
+    for row in np.nonzero(present)[0]:
+        at[row] = best[row, recall[row].searchsorted(COCO_RECALLS)]
+    return np.where(present, at.mean(axis=1), np.nan)
 
 
 def best_f1(curve, objects):

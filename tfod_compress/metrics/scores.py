@@ -10,7 +10,6 @@ import itertools
 import numpy as np
 
 from tfod_compress.metrics.curves import Curve, coco_average_precision, voc_average_precision
-from tfod_compress.metrics.matching import COCO_THRESHOLDS
 
 
 class Scorer:
@@ -111,19 +110,29 @@ class Scorer:
 
 def coco_curves(matches, match):
     """Curves by class and threshold, [C][T], of a CocoMatch."""
-    return [[Curve(matches.d_score[chosen], matches.d_image[chosen], match.true_positive[number, chosen],
-                   match.ignored[number, chosen]) for number in range(len(match.ignored))]
-            for chosen in class_slices(matches)]
+    table = []
+    for chosen in class_slices(matches):
+        curves = []
+        for hits, ignored in zip(match.true_positive[:, chosen], match.ignored[:, chosen], strict=True):
+            # Thresholds mostly ignore the same detections, and then share one ranking.
+            if curves and np.array_equal(ignored, match.ignored[len(curves) - 1, chosen]):
+                curves.append(curves[-1].with_hits(hits))
+            else:
+                curves.append(Curve(matches.d_score[chosen], matches.d_image[chosen], hits, ignored))
+        table.append(curves)
+    return table
 
 
 def coco_table(curves, objects, weights):
     """COCO AP, float64 [B, C, T], from `coco_curves` and `count_objects`; NaN where a class has no objects."""
-    thresholds = len(curves[0]) if curves else len(COCO_THRESHOLDS)
-    table = np.empty((len(weights), len(curves), thresholds))
+    table = np.empty((len(weights), len(curves), len(curves[0])))
     counts = weights @ objects.T
     for row, of_class in enumerate(curves):
+        images = total = None
         for column, curve in enumerate(of_class):
-            table[:, row, column] = coco_average_precision(curve, weights, counts[:, row])
+            if curve.images is not images:
+                images, total = curve.images, curve.total(weights)
+            table[:, row, column] = coco_average_precision(curve, weights, counts[:, row], total)
     return table
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tfod_compress.metrics.bootstrap import METRICS, image_weights, intervals
 from tfod_compress.metrics.curves import best_f1
 from tfod_compress.metrics.loading import images_without
 from tfod_compress.metrics.matching import COCO_THRESHOLDS, Matches, coco_match
+from tfod_compress.metrics.resampling import METRICS, image_weights, intervals
 from tfod_compress.metrics.scores import Scorer, coco_curves, coco_table, count_objects
 
 COCO_SIZES = {"APs": (0.0, 32.0**2), "APm": (32.0**2, 96.0**2), "APl": (96.0**2, 1e10)}  # square pixels, both ends in
