@@ -1,0 +1,355 @@
+"""The report: numbers equal to the metrics, no claim beyond an interval, nothing from outside, text stays text."""
+
+import csv
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests import report_study
+from tfod_compress import report
+from tfod_compress.errors import InputError
+from tfod_compress.report import findings, gallery, tables, theme, words
+from tfod_compress.report.study_folder import read_study
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study's folder with its report."""
+    folder = report_study.write(tmp_path_factory.mktemp("runs") / "made-up")
+    report.make_report(folder)
+    return folder
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    """A copy to change."""
+    return shutil.copytree(finished, tmp_path / "study")
+
+
+def change(folder, edit):
+    """Rewrites results.json after `edit(results)`."""
+    path = folder / "results.json"
+    results = json.loads(path.read_text())
+    edit(results)
+    path.write_text(json.dumps(results))
+    return folder
+
+
+class Page(html.parser.HTMLParser):
+    """Attributes, table rows and visible text of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.attributes, self.rows, self.text, self._open = [], [], "", []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.attributes += [(tag, name, value or "") for name, value in attributes]
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+        self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "style" in self._open or "script" in self._open:
+            return
+        self.text += data
+        if {"td", "th"} & set(self._open) and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def test_page_refers_to_nothing_outside(finished):
+    text = (finished / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://", text)
+    for tag, name, value in Page(finished / "report.html").attributes:
+        if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
+            assert value.startswith(("#", "data:image/")), (tag, name, value[:80])
+    assert not re.search(r"@import|url\((?!['\"]?#)", text)
+    assert "default-src 'none'" in text
+
+
+def test_references_within_the_page_lead_somewhere(finished):
+    attributes = Page(finished / "report.html").attributes
+    ids = [value for _, name, value in attributes if name == "id"]
+    assert len(ids) == len(set(ids)), "an id occurs twice, so figures would borrow each other's parts"
+    for _, name, value in attributes:
+        wanted = re.findall(r"url\(#([^)]+)\)", value) + ([value[1:]] if name == "href" and value[:1] == "#" else [])
+        assert set(wanted) <= set(ids), value
+
+
+def test_table_numbers_are_those_of_metrics_json(finished):
+    rows = {row[0]: row for row in Page(finished / "report.html").rows if row and row[0].startswith("JPEG ")
+            and len(row) == 8}
+    assert set(rows) == {f"JPEG {quality}" for quality in report_study.QUALITIES}
+    with open(finished / "results.csv", newline="") as file:
+        saved = {(row["regime"], row["quality"]): row for row in csv.DictReader(file)}
+    results = json.loads((finished / "results.json").read_text())
+    assert len(saved) == len(results["points"])
+    for point in results["points"]:
+        measured = json.loads((finished / point["evaluation"] / "metrics.json").read_text())
+        column = 4 + list(report_study.REGIMES).index(point["regime"])
+        value, low, high = (measured["weighted_map"][key] for key in ("value", "low", "high"))
+        cell = rows[f"JPEG {point['quality']}"]
+        assert cell[column].split() == [f"{value:.3f}", f"[{low:.3f},", f"{high:.3f}]"]
+        assert cell[1] == words.rate(measured["bpp"]) and cell[2] == words.size(measured["coded_bytes"])
+        row = saved[point["regime"], str(point["quality"])]
+        assert float(row["weighted_map"]) == value and float(row["weighted_map.low"]) == low
+        assert float(row["coco.AP"]) == measured["coco"]["AP"]["value"]
+        assert int(row["coded_bytes"]) == measured["coded_bytes"] and float(row["recall"]) == measured["recall"]
+        assert float(row["ap.PassengerCar"]) == measured["ap_per_class"]["PassengerCar"]
+
+
+def test_share_won_back_is_its_formula(finished):
+    series, = findings.series_of(read_study(finished))
+    row = series.rows[-1]
+    best, worst = (r.cells["off_the_shelf"].estimate("weighted_map").value for r in (series.rows[0], row))
+    retrained, control = (row.cells[r].estimate("weighted_map").value for r in ("task_ft", "control_ft"))
+    assert row.recovered == pytest.approx((retrained - control) / (best - worst))
+    assert words.percent(row.recovered) in findings.headline(series)
+    assert row.share == pytest.approx(row.bpp / series.rows[0].bpp)
+
+
+@pytest.mark.parametrize(("low", "high", "claimed"), [(0.05, 0.3, True), (-0.01, 0.3, False)])
+def test_retraining_is_claimed_only_where_its_interval_excludes_zero(study, low, high, claimed):
+    def widen(results):
+        for comparison in results["comparisons"]:
+            if comparison["b"]["regime"] == "control_ft":
+                comparison.update(low=low, high=high)
+
+    series, = findings.series_of(read_study(change(study, widen)))
+    text = findings.headline(series)
+    assert ("wins back" in text) == claimed and ("is not shown" in text) != claimed
+    assert tables.results(series).rows[-1][-1].text == (words.percent(series.rows[-1].recovered) if claimed else
+                                                        "not shown")
+
+
+def test_no_loss_means_nothing_to_win_back(study):
+    def widen(results):
+        for comparison in results["comparisons"]:
+            if comparison["b"]["regime"] == "off_the_shelf":
+                comparison.update(low=-0.9, high=0.1)
+
+    series, = findings.series_of(read_study(change(study, widen)))
+    text = findings.headline(series)
+    assert "a loss of accuracy is not shown" in text and "wins back" not in text
+    assert series.rows[-1].recovered is None
+
+
+def test_without_comparisons_nothing_is_called_tested(study):
+    series, = findings.series_of(read_study(change(study, lambda results: results.update(comparisons=[]))))
+    assert "wins back" not in findings.headline(series)
+    assert "not tested" in " ".join(findings.answer(series))
+
+
+def test_comparison_counts_either_way_round(study):
+    def swap(results):
+        for c in results["comparisons"]:
+            c.update(a=c["b"], b=c["a"], value=-c["value"], low=-c["high"], high=-c["low"])
+
+    before = findings.headline(findings.series_of(read_study(study))[0])
+    assert findings.headline(findings.series_of(read_study(change(study, swap)))[0]) == before
+
+
+def test_seeds_give_mean_and_the_widest_interval(tmp_path):
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), resamples=50, record_sets=False)
+    series, = findings.series_of(read_study(folder))
+    found = [entry.metrics.weighted_map for entry in series.rows[-1].cells["task_ft"].entries]
+    together = series.rows[-1].cells["task_ft"].estimate("weighted_map")
+    assert len(found) == 2 and together.value == pytest.approx(sum(e.value for e in found) / 2)
+    assert together.low == min(e.low for e in found) and together.high == max(e.high for e in found)
+    assert "2 training seeds" in " ".join(findings.answer(series))
+
+
+def test_every_figure_is_drawn_and_right_on_dark_ground(finished):
+    files = sorted((finished / "figures").glob("*.svg"))
+    assert [path.name.split("_")[0] for path in files] == ["class", "rate", "training"]
+    text = (finished / "report.html").read_text(encoding="utf-8")
+    for path in files:
+        root = ET.parse(path).getroot()
+        assert len(root.findall(".//{*}path")) > 5 and "var(" not in path.read_text()
+        assert f'id="{path.stem}-' in text
+    inline = re.findall(r'<svg [^>]*class="figure".*?</svg>', text, flags=re.S)
+    assert len(inline) == len(files)
+    for figure in inline:
+        assert re.search(r'patch_1">\s*<path [^>]*fill: var\(--paper\)', figure), "the ground must follow the page"
+        assert not any(values[2] in figure for values in theme.COLOURS.values())
+        if "Heat map" not in figure:
+            assert not re.search(r"#[0-9a-f]{6}\b", figure.replace("clip-path", ""))
+    assert all(f"--{name}:" in text for name in theme.COLOURS)
+
+
+def test_same_folder_same_bytes(study):
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.suffix in (".html", ".svg", ".csv")}
+    report.make_report(study)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_gallery_follows_its_rule(finished):
+    study = read_study(finished)
+    series, = findings.series_of(study)
+    truth = gallery.ground_truth(study, series)
+    frames = gallery.make_gallery(study, series, truth)
+    assert [frame.reason.split()[0] for frame in frames] == ["largest", "median", "drawn"]
+    assert len({frame.source_id for frame in frames}) == 3
+    for frame in frames:
+        assert [(v.name, v.regime) for v in frame.views] == [
+            *((f"JPEG {quality}", "off_the_shelf") for quality in report_study.QUALITIES),
+            ("JPEG 5", "task_ft"), ("JPEG 5", "control_ft")]
+        for view in frame.views:
+            kinds = [box.kind for box in view.boxes]
+            assert (kinds.count("found"), kinds.count("right")) == (view.found, view.found)
+            assert kinds.count("missed") == view.objects - view.found and kinds.count("wrong") == view.wrong
+            assert view.data_uri.startswith("data:image/jpeg;base64,")
+
+    def f1(view):
+        return 2 * view.found / (view.found + view.wrong + view.objects)
+
+    falls = [f1(frame.views[0]) - f1(frame.views[4]) for frame in frames]
+    assert falls[0] == max(falls) and falls[0] > 0
+
+
+def test_large_frames_are_cut_and_not_scaled(tmp_path):
+    folder = report_study.write(tmp_path / "large", frames=4, size=(500, 700), qualities=(100, 5), resamples=20)
+    study = read_study(folder)
+    series, = findings.series_of(study)
+    frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series))[0]
+    assert (frame.width, frame.height, frame.is_part) == (gallery.MAX_WIDTH, gallery.MAX_HEIGHT, True)
+    assert frame.views[0].boxes
+    for box in frame.views[0].boxes:
+        assert box.x >= 0 and box.x + box.width <= frame.width + 0.2
+        assert box.y >= 0 and box.y + box.height <= frame.height + 0.2
+
+
+def test_without_record_sets_the_numbers_stand(study):
+    shutil.rmtree(study / "tfrecords")
+    report.make_report(study)
+    page = Page(study / "report.html")
+    assert "No pictures:" in page.text and "tfrecords/jpeg-q100" in page.text
+    assert not any(name == "href" and value.startswith("data:") for _, name, value in page.attributes)
+
+
+def test_only_off_the_shelf_still_makes_a_page(tmp_path):
+    folder = report_study.write(tmp_path / "plain", frames=6, regimes=("off_the_shelf",), resamples=20)
+    shutil.rmtree(folder / "models")
+    text = report.make_report(folder).read_text(encoding="utf-8")
+    assert "No detector was retrained" in text and 'id="training"' not in text
+    assert "won back" not in report.print_table(folder)
+
+
+def test_one_point_makes_a_page(tmp_path):
+    folder = report_study.write(tmp_path / "one", frames=3, qualities=(100,), regimes=("off_the_shelf",), resamples=20)
+    assert "nothing to compare yet" in Page(report.make_report(folder)).text
+
+
+def test_names_stay_text(tmp_path):
+    names = {1: "<b>", 2: "$x_1$", 3: '"&amp;<script>alert(1)</script>'}
+    folder = report_study.write(tmp_path / "names", frames=8, qualities=(100, 5), names=names, resamples=20)
+    change(folder, lambda r: r.update(title="<i>title</i> {{ 7 * 7 }}", commands=["</pre><img src=x>"]))
+    page = Page(report.make_report(folder))
+    assert not [tag for tag, *_ in page.attributes if tag in ("b", "img")]
+    text = folder.joinpath("report.html").read_text(encoding="utf-8")
+    assert text.count("<script>") == 1 and "<i>" not in text and "<img" not in text
+    for name in (*names.values(), "<i>title</i> {{ 7 * 7 }}", "</pre><img src=x>"):
+        assert name in page.text
+    assert "[b]" in report.print_table(change(folder, lambda r: [p.update(detector="[b]x") for p in r["points"]]))
+
+
+def test_table_for_the_terminal(finished):
+    lines = report.print_table(finished).splitlines()
+    assert lines[-1] == f"report: {finished / 'report.html'}"
+    row = next(line for line in lines if line.strip().startswith("JPEG 5 ")).split()
+    series, = findings.series_of(read_study(finished))
+    expected = [words.score(series.rows[-1].cells[r].estimate("weighted_map").value) for r in report_study.REGIMES]
+    assert [value for value in row if value in expected] == expected
+    assert "…" not in "".join(lines)
+
+
+def test_command_writes_page_csv_and_figures(study, run_tool):
+    for name in ("report.html", "results.csv"):
+        (study / name).unlink()
+    shutil.rmtree(study / "figures")
+    done = run_tool("make_report", study)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"report: {study / 'report.html'}")
+    assert (study / "results.csv").is_file() and len(list((study / "figures").glob("*.svg"))) == 3
+
+
+@pytest.mark.parametrize(("damage", "told"), [
+    (lambda folder: (folder / "results.json").unlink(), "results.json: missing"),
+    (lambda folder: (folder / "results.json").write_text('{"study": "x", "poin'), "not JSON"),
+    (lambda folder: (folder / "results.json").write_text('{"study": "x", "points": []}'), "points"),
+    (lambda folder: change(folder, lambda r: r["points"][0].pop("regime")), "points.0.regime"),
+    (lambda folder: change(folder, lambda r: r["points"][0].update(evaluation="../../etc")), "outside"),
+    (lambda folder: next(folder.glob("evaluations/*/*/metrics.json")).write_text("{}"), "weighted_map"),
+    (lambda folder: next(folder.glob("evaluations/*/*/metrics.json")).unlink(), "metrics.json: missing"),
+    (lambda folder: shutil.rmtree(folder), "no such study folder"),
+])
+def test_damage_is_one_line(study, damage, told):
+    damage(study)
+    with pytest.raises(InputError) as error:
+        report.make_report(study)
+    assert told in str(error.value) and str(study) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_command_on_a_damaged_study_exits_with_1(study, run_tool):
+    (study / "results.json").write_text("{")
+    before = (study / "report.html").read_bytes()
+    done = run_tool("make_report", study)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "results.json" in done.stderr
+    assert (study / "report.html").read_bytes() == before
+
+
+def test_half_a_last_line_of_training_scalars_is_no_damage(study):
+    path = next(study.glob("models/*/metrics.jsonl"))
+    whole = path.read_text()
+    path.write_text(whole + '{"step": 510, "Loss/tot')
+    assert len(read_study(study).training_scalars()[path.parent.name]) == whole.count("\n")
+    path.write_text('{"step": 1, "Lo\n' + whole)
+    with pytest.raises(InputError, match=r"metrics\.jsonl:1"):
+        read_study(study).training_scalars()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_browser_draws_the_page(finished, tmp_path, scheme):
+    """No console message, the background of the scheme, and every figure and picture with an extent."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    probe = ("<script>addEventListener('load', () => { const bad = []; for (const e of document.querySelectorAll("
+             "'svg.figure, svg.view')) if (!(e.getBoundingClientRect().width > 99 && e.getBBox().height > 50)) "
+             "bad.push(e.getAttribute('aria-label')); document.body.setAttribute('data-probe', JSON.stringify({bad, "
+             "paper: getComputedStyle(document.body).backgroundColor, loaded: performance.getEntriesByType('resource')"
+             ".map(e => e.name).filter(n => !n.startsWith('data:'))})) })</script></body>")
+    page = tmp_path / "probed.html"
+    page.write_text((finished / "report.html").read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
+         f"--blink-settings=preferredColorScheme={int(scheme == 'light')}", f"--user-data-dir={tmp_path / 'profile'}",
+         "--window-size=1100,900", "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "CONSOLE" not in done.stderr, done.stderr
+    found = dict((name, value) for _, name, value in _attributes(done.stdout) if name == "data-probe")
+    seen = json.loads(found["data-probe"])
+    dark = tuple(int(theme.COLOURS["paper"][scheme == "dark"][i:i + 2], 16) for i in (1, 3, 5))
+    assert seen == {"bad": [], "paper": f"rgb{dark}", "loaded": []}
+
+
+def _attributes(text):
+    page = Page.__new__(Page)
+    html.parser.HTMLParser.__init__(page)
+    page.attributes, page.rows, page.text, page._open = [], [], "", []
+    page.feed(text)
+    return page.attributes

@@ -1,0 +1,216 @@
+"""The report's figures, as Drawings. Each returns None where the study has nothing to draw."""
+
+import math
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from tfod_compress.report import theme, words
+
+_LINE_STYLES = ("-", "--", ":", "-.")
+
+
+def rate_accuracy(series_list):
+    """Weighted mAP (0 to 1) against bits per pixel (log axis): one panel a detector, one line a regime and codec.
+
+    Args:
+      series_list: list of findings.Series.
+
+    Returns:
+      A Drawing.
+    """
+    detectors = list(dict.fromkeys(s.detector for s in series_list))
+    columns = min(2, len(detectors))
+    panel_rows = math.ceil(len(detectors) / columns)
+    with theme.drawing():
+        width = 7.6 if columns == 1 else 10.5
+        figure = Figure(figsize=(width, 0.5 + 3.9 * panel_rows), layout="constrained")
+        panels = figure.subplots(panel_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for panel in panels[len(detectors):]:
+            panel.set_visible(False)
+        for panel, detector in zip(panels, detectors, strict=False):
+            own = [s for s in series_list if s.detector == detector]
+            _rate_accuracy_panel(figure, panel, own)
+            if len(detectors) > 1:
+                panel.set_title(detector)
+            panel.set_xlabel("bits per pixel (log scale)")
+            panel.set_ylabel("weighted mAP at IoU 0.5")
+        # Shifted points do not count for matplotlib's own limits.
+        tops = [_top(cell) for s in series_list for row in s.rows for cell in row.cells.values()]
+        panels[0].set_ylim(0, min(1.05, 1.15 * max(tops) + 0.01))
+        return theme.finish(figure, "rate_accuracy",
+                            "Line chart: weighted mAP against bits per pixel, one line per regime; the numbers are in "
+                            "the table of results.")
+
+
+def _rate_accuracy_panel(figure, panel, series_list):
+    panel.set_xscale("log")
+    handles = []
+    several_codecs = len(series_list) > 1
+    for codec_index, series in enumerate(series_list):
+        regimes = series.regimes()
+        for order, regime in enumerate(regimes):
+            rows = [row for row in series.rows if regime in row.cells]
+            found = [row.cells[regime].estimate("weighted_map") for row in rows]
+            colour, marker = theme.regime_style(regime, order)
+            label = words.regime_name(regime)
+            if several_codecs:
+                label = f"{label}, {words.codec_name(series.codec)}"
+            # Points of one rate would hide each other: each regime stands a little beside the last.
+            aside = ScaledTranslation((order - (len(regimes) - 1) / 2) * 5 / 72, 0, figure.dpi_scale_trans)
+            low = [max(0.0, e.value - (e.value if e.low is None else e.low)) for e in found]
+            high = [max(0.0, (e.value if e.high is None else e.high) - e.value) for e in found]
+            style = {"color": theme.stand_in(colour), "marker": marker, "markersize": 6.5,
+                     "linestyle": _LINE_STYLES[codec_index % len(_LINE_STYLES)]}
+            panel.errorbar([r.bpp for r in rows], [e.value for e in found], yerr=[low, high], capsize=3, elinewidth=1.3,
+                           transform=panel.transData + aside, **style)
+            handles.append(Line2D([], [], label=label, **style))
+        _mark_qualities(panel, series)
+    panel.set_xlim(*_wide_limits([r.bpp for s in series_list for r in s.rows]))
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.legend(handles=handles, loc="lower right")
+
+
+def _wide_limits(rates):
+    low, high = min(rates), max(rates)
+    return low / 1.35, high * 1.35
+
+
+def _mark_qualities(panel, series):
+    """Writes the codec's quality under the curve, where the point of the rate axis is."""
+    for row in series.rows:
+        if row.quality is None:
+            continue
+        top = max(_top(cell) for cell in row.cells.values())
+        panel.annotate(f"q{row.quality}" if isinstance(row.quality, (int, float)) else str(row.quality), (row.bpp, top),
+                       xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8.5,
+                       color=theme.stand_in("muted"))
+
+
+def _top(cell):
+    found = cell.estimate("weighted_map")
+    return found.value if found.high is None else found.high
+
+
+def class_heat_map(series, class_names, box_counts):
+    """AP of each class (rows) at each quality (columns), off the shelf first, then the other regimes.
+
+    Args:
+      series: a findings.Series.
+      class_names: the rows, in order.
+      box_counts: {class name: objects in the evaluated frames}, or {} where unknown.
+
+    Returns:
+      A Drawing, or None where no class has an AP.
+    """
+    columns = [(row, regime) for regime in series.regimes() for row in series.rows if regime in row.cells]
+    grid = np.array([[_or_nan(row.cells[regime].class_ap(name)) for row, regime in columns] for name in class_names],
+                    dtype=float).reshape(len(class_names), len(columns))
+    if not np.isfinite(grid).any():
+        return None
+    # A gap between regimes makes them groups.
+    starts = [i for i in range(1, len(columns)) if columns[i][1] != columns[i - 1][1]]
+    position = np.arange(len(columns)) + 0.35 * np.searchsorted(starts, np.arange(len(columns)), side="right")
+    colours = matplotlib.colormaps["cividis"]
+    with theme.drawing(), matplotlib.rc_context({"axes.grid": False}):
+        figure = Figure(figsize=(1.9 + 0.72 * (position[-1] + 1), 0.9 + 0.36 * len(class_names)), layout="constrained")
+        panel = figure.subplots()
+        for (i, j), value in np.ndenumerate(grid):
+            known = np.isfinite(value)
+            panel.add_patch(matplotlib.patches.Rectangle(
+                (position[j], i), 1, 1, linewidth=1, edgecolor=theme.stand_in("paper"),
+                facecolor=colours(value) if known else theme.stand_in("grid")))
+            shade = "white" if known and value < 0.55 else "black" if known else theme.stand_in("muted")
+            panel.text(position[j] + 0.5, i + 0.5, f"{value:.2f}" if known else "–", ha="center", va="center",
+                       fontsize=9, color=shade)
+        panel.set_xlim(0, position[-1] + 1)
+        panel.set_ylim(len(class_names), -0.9)
+        panel.set_xticks(position + 0.5, [_short_setting(row) for row, _ in columns])
+        counts = [f"{name} ({box_counts[name]})" if name in box_counts else name for name in class_names]
+        panel.set_yticks(np.arange(len(class_names)) + 0.5, counts)
+        panel.tick_params(length=0)
+        for spine in panel.spines.values():
+            spine.set_visible(False)
+        for start in [0, *starts]:
+            panel.text(position[start] + 0.05, -0.3, words.regime_name(columns[start][1]), fontsize=9, va="bottom",
+                       color=theme.stand_in("ink"))
+        panel.set_xlabel(f"{words.codec_name(series.codec)} quality")
+        return theme.finish(figure, f"class_ap_{_slug(series.detector)}_{_slug(series.codec)}",
+                            f"Heat map: average precision of each class at each quality, {series.name}.")
+
+
+def _short_setting(row):
+    return words.codec_name(row.codec) if row.quality is None else str(row.quality)
+
+
+def _or_nan(value):
+    return math.nan if value is None else value
+
+
+def _slug(text):
+    return "".join(c if c.isalnum() else "-" for c in text).strip("-")
+
+
+def training_loss(scalars, regime_of_model):
+    """Total training loss against step, one line a model: thin as logged, bold the running mean over a tenth.
+
+    Args:
+      scalars: {model: [{"step", "loss/total", ...}]}.
+      regime_of_model: {model: regime}; gives the line its colour.
+
+    Returns:
+      A Drawing, or None where no model has a loss.
+    """
+    curves = {}
+    for model, rows in scalars.items():
+        # A resumed training repeats steps: the last word counts.
+        points = {row["step"]: loss for row in rows if (loss := _total_loss(row)) is not None}
+        if points:
+            curves[model] = sorted(points.items())
+    if not curves:
+        return None
+    with theme.drawing():
+        figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+        panel = figure.subplots()
+        for order, (model, points) in enumerate(curves.items()):
+            steps, losses = zip(*points, strict=True)
+            colour, marker = theme.regime_style(regime_of_model.get(model, ""), order)
+            same = [m for m in list(curves)[:order] if regime_of_model.get(m) == regime_of_model.get(model)]
+            panel.plot(steps, losses, color=theme.stand_in(colour), linewidth=0.8, alpha=0.3)
+            smooth = _running_mean(losses, max(1, len(losses) // 20))
+            panel.plot(steps, smooth, color=theme.stand_in(colour), label=model,
+                       linestyle=_LINE_STYLES[len(same) % len(_LINE_STYLES)], linewidth=1.6,
+                       marker=marker if len(points) < 3 else None)
+        everything = [loss for points in curves.values() for _, loss in points]
+        if min(everything) > 0 and max(everything) > 20 * min(everything):
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            panel.set_ylim(0, None)
+        panel.set_xlabel("training step")
+        panel.set_ylabel("total loss")
+        if len(curves) <= 10:
+            panel.legend()
+        return theme.finish(figure, "training_loss", "Line chart: total training loss against step, a line per model.")
+
+
+def _total_loss(row):
+    """The total loss of one line of training scalars, or None where it has none."""
+    loss = row.get("Loss/total_loss", row.get("loss/total"))
+    return loss if isinstance(loss, (int, float)) and math.isfinite(loss) else None
+
+
+def _running_mean(values, half_width):
+    """Mean over up to 2 * half_width + 1 neighbours, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    middle = np.arange(len(values))
+    low, high = np.maximum(middle - half_width, 0), np.minimum(middle + half_width + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)

@@ -1,0 +1,313 @@
+"""From a study's points to table rows and to the answer. No sentence claims more than its interval allows.
+
+A *series* is one detector with one codec over its qualities. The loss at a quality is
+
+    loss = weighted mAP(off the shelf, best quality) - weighted mAP(off the shelf, this quality)
+
+and the share of it that retraining wins back beyond the control is
+
+    recovered = (weighted mAP(retrained, this quality) - weighted mAP(control, this quality)) / loss.
+"""
+
+import dataclasses
+
+from tfod_compress.report import words
+from tfod_compress.report.study_folder import Comparison, Estimate, Evaluated
+
+SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One regime's result at one quality, over its seeds."""
+
+    regime: str
+    entries: tuple[Evaluated, ...]
+
+    def estimate(self, name):
+        """The metric's mean over the seeds; the interval reaches from the seeds' lowest low to their highest high.
+
+        Args:
+          name: "weighted_map", "map", "precision", "recall", "f1", or "coco.AP" and the like.
+
+        Returns:
+          An Estimate, or None where a seed lacks the metric.
+        """
+        found = [_metric(entry.metrics, name) for entry in self.entries]
+        if None in found:
+            return None
+        lows, highs = [e.low for e in found], [e.high for e in found]
+        value = sum(e.value for e in found) / len(found)
+        if None in lows or None in highs:
+            return Estimate(value=value)
+        return Estimate(value=value, low=min(lows), high=max(highs))
+
+    def class_ap(self, name):
+        """AP of a class, mean over the seeds, or None where the class has no object."""
+        found = [entry.metrics.ap_per_class.get(name) for entry in self.entries]
+        return None if None in found else sum(e.value for e in found) / len(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A paired difference, one comparison a seed."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def value(self):
+        return sum(c.value for c in self.comparisons) / len(self.comparisons)
+
+    @property
+    def low(self):
+        return min(c.low for c in self.comparisons)
+
+    @property
+    def high(self):
+        return max(c.high for c in self.comparisons)
+
+    @property
+    def verdict(self):
+        """SHOWN where every seed's interval lies on the same side of zero."""
+        same_side = all(c.low > 0 for c in self.comparisons) or all(c.high < 0 for c in self.comparisons)
+        return SHOWN if same_side else NOT_SHOWN
+
+    def __str__(self):
+        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
+        return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} seeds"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One quality of a series.
+
+    Attributes:
+      codec, quality, record_set, name: what was tested; `name` in words.
+      bpp: bits per pixel; coded_bytes: bytes of the evaluated frames; share: of the reference's bits per pixel.
+      cells: {regime: Cell}.
+      is_reference: whether this is the best quality, which the others are compared with.
+      loss: off the shelf here minus off the shelf at the best quality, paired; None where not compared.
+      gain: retrained minus control here (minus off the shelf where there is no control), paired; or None.
+      recovered: share of the loss, or None where there is nothing retrained, or no loss is shown.
+      recovered_over: the regime that `gain` and `recovered` are measured against.
+    """
+
+    codec: str
+    quality: int | float | str | None
+    record_set: str
+    name: str
+    bpp: float
+    coded_bytes: int
+    share: float
+    cells: dict[str, Cell]
+    is_reference: bool
+    loss: Difference | None
+    gain: Difference | None
+    recovered: float | None
+    recovered_over: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One detector with one codec: rows from the best quality to the strongest compression."""
+
+    detector: str
+    codec: str
+    rows: tuple[Row, ...]
+
+    @property
+    def reference(self):
+        return self.rows[0]
+
+    @property
+    def name(self):
+        return f"{self.detector}, {words.codec_name(self.codec)}"
+
+    def regimes(self):
+        """The regimes that occur, in the order of words.REGIMES, unknown ones last."""
+        present = {regime for row in self.rows for regime in row.cells}
+        return [r for r in words.REGIMES if r in present] + sorted(present - set(words.REGIMES))
+
+    def strongest(self):
+        """The row that the answer is about: the strongest compression, of those retrained for where there are any."""
+        tested = [r for r in self.rows[1:] if "off_the_shelf" in r.cells]
+        retrained = [r for r in tested if any(regime in r.cells for regime in words.RETRAINED_REGIMES)]
+        return (retrained or tested or [self.reference])[-1]
+
+
+def series_of(study):
+    """The study's series, in the order in which results.json first names them.
+
+    Args:
+      study: a StudyFolder.
+
+    Returns:
+      A list of Series. The reference of a series is the detector's result on lossless PNG where there is one,
+      else the codec's own highest rate.
+    """
+    grouped = {}
+    for entry in study.evaluated:
+        grouped.setdefault((entry.point.detector, entry.point.codec), []).append(entry)
+    made = []
+    for (detector, codec), entries in grouped.items():
+        lossless = grouped.get((detector, "png"), [])
+        if codec == "png" and any(d == detector and c != "png" for d, c in grouped):
+            continue
+        own = entries if codec == "png" else [*lossless, *entries]
+        made.append(_series(detector, codec, own, study.results.comparisons))
+    return made
+
+
+def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric="weighted_map"):
+    """The paired difference a - b over all seeds for which it was computed (either way round), or None."""
+    found = []
+    for comparison in comparisons:
+        if comparison.metric != metric or comparison.a.seed != comparison.b.seed:
+            continue
+        if comparison.detector not in (None, detector):
+            continue
+        a, b = (comparison.a.regime, comparison.a.record_set), (comparison.b.regime, comparison.b.record_set)
+        if (a, b) == ((regime_a, set_a), (regime_b, set_b)):
+            found.append(comparison)
+        elif (b, a) == ((regime_a, set_a), (regime_b, set_b)):
+            found.append(comparison.reversed())
+    return Difference(tuple(found)) if found else None
+
+
+def headline(series):
+    """The answer in one sentence."""
+    row, best = series.strongest(), series.reference
+    before, after = _value(best, "off_the_shelf"), _value(row, "off_the_shelf")
+    if row is best or before is None or after is None:
+        return f"{series.name}: only one quality was evaluated off the shelf, so there is nothing to compare yet."
+    text = f"At {row.name} the frames take {words.percent(row.share)} of the bytes of {best.name}; "
+    if _verdict(row.loss) == NOT_SHOWN:
+        text += f"a loss of accuracy is not shown (weighted mAP {words.score(before)} and {words.score(after)})"
+    elif after > before:
+        text += f"weighted mAP goes from {words.score(before)} to {words.score(after)}"
+    else:
+        text += f"weighted mAP falls from {words.score(before)} to {words.score(after)}"
+    if row.recovered is not None:
+        over = " beyond the control" if row.recovered_over == "control_ft" else ""
+        if _verdict(row.gain) == SHOWN and row.gain.value > 0:
+            text += f"; retraining wins back {words.percent(row.recovered)} of the loss{over}"
+        elif _verdict(row.gain) == SHOWN:
+            text += f"; retraining makes it worse{over and ' than the control'}"
+        elif _verdict(row.gain) == NOT_SHOWN:
+            text += f"; that retraining wins anything back{over} is not shown"
+    return f"{text}."
+
+
+def answer(series):
+    """The paragraph under the headline: each number with its interval, and what the intervals do not cover.
+
+    Returns:
+      A list of sentences.
+    """
+    row, best = series.strongest(), series.reference
+    if row is best or "off_the_shelf" not in row.cells or "off_the_shelf" not in best.cells:
+        return []
+    sentences = [f"{row.name} stores {words.rate(row.bpp)} bits per pixel, {best.name} {words.rate(best.bpp)}."]
+    sentences.append(
+        f"Off the shelf ({words.REGIMES['off_the_shelf'][1]}) weighted mAP is {_with_interval(best, 'off_the_shelf')} "
+        f"at {best.name} and {_with_interval(row, 'off_the_shelf')} at {row.name}{_paired(row.loss)}."
+    )
+    sentences += _retraining(row)
+    sentences.append(_scope(series, row))
+    return sentences
+
+
+def _retraining(row):
+    regime = _retrained_regime(row.cells)
+    if regime is None:
+        return ["No detector was retrained on compressed frames here, so whether that helps is not known."]
+    name = words.regime_name(regime)
+    told = f"The detector {name} on such frames reaches {_with_interval(row, regime)}"
+    if "control_ft" in row.cells:
+        told += (f", the control (equally many further steps on best-quality frames) "
+                 f"{_with_interval(row, 'control_ft')}{_paired(row.gain)}.")
+        return [told]
+    told += _paired(row.gain)
+    return [f"{told}. There is no control, so this gain cannot be told from that of training longer."]
+
+
+def _scope(series, row):
+    entries = row.cells["off_the_shelf"].entries
+    seeds = len({e.point.seed for e in entries})
+    images = entries[0].metrics.images
+    text = f"All on {images} validation frames; the intervals tell how much the choice of frames matters"
+    if seeds == 1:
+        return f"{text}, not how much another training run would, for there was one seed."
+    return f"{text}; {seeds} training seeds, each number the mean and each interval reaching over all of them."
+
+
+def _series(detector, codec, entries, comparisons):
+    by_set = {}
+    for entry in entries:
+        by_set.setdefault(entry.point.record_set, []).append(entry)
+    ordered = sorted(by_set.values(), key=lambda e: (e[0].point.codec == "png", e[0].metrics.bpp), reverse=True)
+    with_shelf = [e for e in ordered if any(x.point.regime == "off_the_shelf" for x in e)]
+    best = (with_shelf or ordered)[0]
+    ordered = [best] + [e for e in ordered if e is not best]
+    cells = {id(e): _cells(e) for e in ordered}
+    rows = [_row(detector, e, cells[id(e)], best, cells[id(best)], comparisons) for e in ordered]
+    return Series(detector, codec, tuple(rows))
+
+
+def _cells(entries):
+    grouped = {}
+    for entry in entries:
+        grouped.setdefault(entry.point.regime, []).append(entry)
+    return {regime: Cell(regime, tuple(found)) for regime, found in grouped.items()}
+
+
+def _row(detector, entries, cells, best, best_cells, comparisons):
+    point, metrics = entries[0].point, entries[0].metrics
+    name, best_name = point.record_set, best[0].point.record_set
+    is_best = name == best_name
+    loss = gain = recovered = over = None
+    if not is_best:
+        loss = find_difference(comparisons, "off_the_shelf", name, "off_the_shelf", best_name, detector)
+    regime = _retrained_regime(cells)
+    if regime is not None:
+        over = "control_ft" if "control_ft" in cells else "off_the_shelf" if "off_the_shelf" in cells else None
+    if over is not None and not is_best:
+        gain = find_difference(comparisons, regime, name, over, name, detector)
+        values = [c.estimate("weighted_map") for c in (cells[regime], cells[over])]
+        shelf = [c.get("off_the_shelf") for c in (best_cells, cells)]
+        if None not in shelf:
+            lost = shelf[0].estimate("weighted_map").value - shelf[1].estimate("weighted_map").value
+            if lost > 0 and _verdict(loss) != NOT_SHOWN:
+                recovered = (values[0].value - values[1].value) / lost
+    return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), metrics.bpp,
+               metrics.coded_bytes, metrics.bpp / best[0].metrics.bpp, cells, is_best, loss, gain, recovered, over)
+
+
+def _retrained_regime(cells):
+    return next((regime for regime in words.RETRAINED_REGIMES if regime in cells), None)
+
+
+def _metric(metrics, name):
+    if name.startswith("coco."):
+        return metrics.coco.get(name.removeprefix("coco."))
+    return getattr(metrics, name)
+
+
+def _verdict(difference):
+    return NOT_TESTED if difference is None else difference.verdict
+
+
+def _value(row, regime):
+    return row.cells[regime].estimate("weighted_map").value if regime in row.cells else None
+
+
+def _with_interval(row, regime):
+    found = row.cells[regime].estimate("weighted_map")
+    return f"{words.score(found.value)} {words.interval(found.low, found.high)}".strip()
+
+
+def _paired(difference):
+    if difference is None:
+        return " (the paired difference was not computed, so this is not tested)"
+    told = f" (paired difference {difference}"
+    return f"{told})" if difference.verdict == SHOWN else f"{told}, which contains zero: not shown)"

@@ -1,0 +1,124 @@
+"""Put the report together: one HTML page that needs nothing else, and the files beside it."""
+
+import functools
+import json
+import pathlib
+import shutil
+
+import jinja2
+import matplotlib
+import numpy as np
+
+from tfod_compress import __version__
+from tfod_compress.errors import InputError
+from tfod_compress.files import atomic_file
+from tfod_compress.report import figures, findings, gallery, tables, theme, words
+from tfod_compress.report.study_folder import read_study, sha256
+
+QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
+            "loss does retraining win back?")
+
+
+def make_report(study_dir):
+    """Writes report.html, results.csv and figures/*.svg into a study's folder.
+
+    The same folder gives the same bytes.
+
+    Args:
+      study_dir: a study's folder with results.json, evaluations/ and, for pictures, tfrecords/.
+
+    Returns:
+      The path of report.html.
+
+    Raises:
+      InputError: results.json, a metrics.json or a metrics.jsonl is missing or damaged.
+    """
+    study = read_study(study_dir)
+    series_list = findings.series_of(study)
+    truths, pictures, no_pictures = {}, {}, {}
+    for series in series_list:
+        # The numbers stand without the pictures: record sets are large and may have been removed.
+        try:
+            truths[series.name] = gallery.ground_truth(study, series)
+            pictures[series.name] = gallery.make_gallery(study, series, truths[series.name])
+        except InputError as error:
+            no_pictures[series.name] = str(error)
+    drawn = _drawings(study, series_list, truths)
+    page = _template().render(
+        study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
+        tables=tables, drawn=drawn, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
+        comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
+        css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
+    _write_figures(study.path / "figures", [d for group in drawn.values() for d in group])
+    with atomic_file(study.path / "results.csv", "w") as file:
+        tables.write_csv(file, study, series_list)
+    report = pathlib.Path(study_dir) / "report.html"
+    with atomic_file(report, "w") as file:
+        file.write(page)
+    return report
+
+
+def _drawings(study, series_list, truths):
+    """{section: [Drawing]}; a section that has nothing to draw is empty."""
+    classes = tables.class_names(study)
+    heat_maps = [figures.class_heat_map(s, classes, _objects_per_class(truths.get(s.name))) for s in series_list]
+    regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
+                       for e in study.evaluated}
+    loss = figures.training_loss(study.training_scalars(), regime_of_model)
+    return {"rate": [figures.rate_accuracy(series_list)], "classes": [d for d in heat_maps if d is not None],
+            "training": [loss] if loss is not None else []}
+
+
+def _objects_per_class(truth):
+    if truth is None:
+        return {}
+    counted = truth.class_ids[~truth.difficult]
+    return {name: int(np.sum(counted == class_id)) for class_id, name in truth.class_names.items()}
+
+
+def _regimes(series_list):
+    present = list(dict.fromkeys(regime for series in series_list for regime in series.regimes()))
+    return [words.REGIMES.get(regime, (regime, "")) for regime in present]
+
+
+def _provenance(study):
+    """What "how it was made" tells: strings only."""
+    manifests = study.manifests()
+    record_sets = [{
+        "name": name,
+        "codec": " ".join(str(manifest.get(key) or "") for key in ("codec", "codec_version")).strip(),
+        "frames": ", ".join(f"{count} {split}" for split, count in (manifest.get("frames") or {}).items()),
+        "psnr": "–" if manifest.get("psnr_db") is None else f"{manifest['psnr_db']:.1f}",
+        "sha256": digest[:16],
+    } for name, (manifest, digest) in manifests.items()]
+    evaluations = []
+    for entry in study.evaluated:
+        detections = entry.folder / "detections.json"
+        evaluations.append({"name": entry.point.evaluation, "images": entry.metrics.images,
+                            "sha256": sha256(detections)[:16] if detections.is_file() else "missing"})
+    bootstrap = (study.evaluated[0].metrics.model_extra or {}).get("bootstrap")
+    return {
+        "record_sets": record_sets, "evaluations": evaluations, "bootstrap": bootstrap,
+        "seeds": ", ".join(str(seed) for seed in sorted({e.point.seed for e in study.evaluated})),
+        "versions": f"results by tfod_compress {study.results.version or 'unknown'}, report by {__version__} with "
+                    f"matplotlib {matplotlib.__version__} and numpy {np.__version__}",
+        "regime_training": json.dumps(study.results.regime_training, indent=1, sort_keys=True, ensure_ascii=False),
+        "study_file": study.study_file(),
+        "total_time": words.duration(sum(t.seconds for t in study.results.timings)),
+    }
+
+
+@functools.cache
+def _template():
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("report.html.j2")
+
+
+def _write_figures(folder, drawings):
+    """figures/ holds exactly the report's figures: those of an earlier report with other detectors go."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for drawing in drawings:
+        with atomic_file(folder / f"{drawing.name}.svg", "w") as file:
+            file.write(drawing.file_text())

@@ -1,0 +1,235 @@
+"""Read a finished study's folder: results.json and what its points name. Nothing here computes."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+from typing import Annotated, Any
+
+import pydantic
+
+from tfod_compress.errors import InputError
+
+
+class Estimate(pydantic.BaseModel):
+    """A measured number and its 95 % interval; `low` and `high` are None where none was computed."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    value: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat | None = None
+    high: pydantic.FiniteFloat | None = None
+
+
+def _as_estimate(raw):
+    """A bare number is an estimate without interval; null, or a null value, is no estimate (no object of the kind)."""
+    if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+        return {"value": raw}
+    if isinstance(raw, dict) and raw.get("value", math.nan) is None:
+        return None
+    return raw
+
+
+Measured = Annotated[Estimate, pydantic.BeforeValidator(_as_estimate)]
+MaybeMeasured = Annotated[Estimate | None, pydantic.BeforeValidator(_as_estimate)]
+
+
+class Metrics(pydantic.BaseModel):
+    """What the report needs of one evaluation's metrics.json. Rates in bits per pixel, scores in [0, 1]."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    weighted_map: Measured
+    map: MaybeMeasured = None
+    precision: MaybeMeasured = None
+    recall: MaybeMeasured = None
+    f1: MaybeMeasured = None
+    ap_per_class: dict[str, MaybeMeasured] = {}
+    coco: dict[str, MaybeMeasured] = {}
+    score_threshold: float | None = None
+    images: pydantic.PositiveInt
+    bpp: pydantic.PositiveFloat
+    coded_bytes: pydantic.PositiveInt
+
+
+class Point(pydantic.BaseModel):
+    """One result: a detector of one regime and seed, tested on one record set; `model` is its folder in models/."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    codec: str
+    quality: int | float | str | None
+    record_set: str
+    detector: str
+    regime: str
+    seed: int
+    evaluation: str
+    model: str = ""
+
+
+class Side(pydantic.BaseModel):
+    """One side of a comparison: which detections were compared."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    regime: str
+    record_set: str
+    seed: int = 0
+
+
+class Comparison(pydantic.BaseModel):
+    """A paired difference a - b on the same frames, with its 95 % bootstrap interval."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    metric: str
+    detector: str | None = None
+    a: Side
+    b: Side
+    value: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat
+    high: pydantic.FiniteFloat
+    p_value: float | None = None
+
+    def reversed(self):
+        """The same comparison as b - a."""
+        return self.model_copy(
+            update={"a": self.b, "b": self.a, "value": -self.value, "low": -self.high, "high": -self.low}
+        )
+
+
+class Timing(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    stage: str
+    seconds: pydantic.NonNegativeFloat
+
+
+class Results(pydantic.BaseModel):
+    """results.json as study.py writes it."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    study: str
+    title: str = ""
+    version: str = ""
+    created: str = ""
+    commands: list[str] = []
+    class_names: list[str] = []
+    regime_training: dict[str, Any] = {}
+    points: list[Point] = pydantic.Field(min_length=1)
+    comparisons: list[Comparison] = []
+    timings: list[Timing] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """A point with its metrics, and the folder that its detections.json is in."""
+
+    point: Point
+    metrics: Metrics
+    folder: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyFolder:
+    """A study's folder, read.
+
+    Attributes:
+      path: the folder.
+      results: what results.json says.
+      evaluated: one entry a point, in the order of results.json.
+    """
+
+    path: pathlib.Path
+    results: Results
+    evaluated: tuple[Evaluated, ...]
+
+    def record_set_path(self, name):
+        """Where the record set of this name belongs; it may have been removed to save space."""
+        return self.path / "tfrecords" / name
+
+    def manifests(self):
+        """{record set name: (manifest dict, sha256 of manifest.json)} of those that are still here, by name."""
+        found = {}
+        for name in sorted({entry.point.record_set for entry in self.evaluated}):
+            path = self.record_set_path(name) / "manifest.json"
+            if path.is_file():
+                found[name] = (_json(path), sha256(path))
+        return found
+
+    def training_scalars(self):
+        """{model folder name: [{"step": int, "loss/total": float, ...}, ...]}, models without scalars left out.
+
+        Raises:
+          InputError: a line of a metrics.jsonl is not a JSON object with a step.
+        """
+        found = {}
+        for path in sorted(self.path.glob("models/*/metrics.jsonl")):
+            rows = []
+            lines = path.read_text(encoding="utf-8").splitlines()
+            for number, line in enumerate(lines, 1):
+                try:
+                    row = json.loads(line)
+                    row["step"] = int(row["step"])
+                except (ValueError, TypeError, KeyError):
+                    # A training that was killed may leave half a last line; anywhere else it is damage.
+                    if number == len(lines):
+                        continue
+                    raise InputError(f"{path}:{number}: not a JSON object with a step; delete the line") from None
+                rows.append(row)
+            if rows:
+                found[path.parent.name] = rows
+        return found
+
+    def study_file(self):
+        """The text of study.yaml as run, or "" where it is missing."""
+        path = self.path / "study.yaml"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def read_study(path):
+    """Reads a study's results and the metrics of all its points.
+
+    Args:
+      path: folder holding results.json.
+
+    Returns:
+      A StudyFolder.
+
+    Raises:
+      InputError: results.json or a point's metrics.json is missing or damaged; says which command makes it.
+    """
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such study folder; make it with python -m tools.run_study STUDY --workdir {path}")
+    results = _validated(Results, path / "results.json", "run the study again (python -m tools.run_study)")
+    evaluated = []
+    for point in results.points:
+        folder = path / point.evaluation
+        if not folder.resolve().is_relative_to(path.resolve()):
+            raise InputError(f"{path / 'results.json'}: evaluation {point.evaluation!r} lies outside the folder")
+        metrics = _validated(Metrics, folder / "metrics.json", f"delete {folder} and run the study again")
+        evaluated.append(Evaluated(point, metrics, folder))
+    return StudyFolder(path, results, tuple(evaluated))
+
+
+def sha256(path):
+    """The file's sha256 as hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _json(path):
+    if not path.is_file():
+        raise InputError(f"{path}: missing; run the study again (python -m tools.run_study)")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); delete it and run the study again") from None
+
+
+def _validated(model, path, cure):
+    try:
+        return model.model_validate(_json(path))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise InputError(f"{path}: {where}: {first['msg']}; {cure}") from None

@@ -1,0 +1,137 @@
+"""The report's tables as text, the same for page and terminal, and results.csv."""
+
+import csv
+import dataclasses
+
+from tfod_compress.report import findings, words
+
+METRICS = (("map", "mAP"), ("coco.AP", "COCO AP"), ("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+_CSV_METRICS = ("weighted_map", "map", "precision", "recall", "f1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A table's cell: what it says, and in small print its interval or reason."""
+
+    text: str
+    small: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Columns are Entry (heading, unit); every row has as many Entry; the first column names the row."""
+
+    columns: tuple[Entry, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+
+def results(series):
+    """One row a quality: rate, size, weighted mAP of each regime with its interval, share of the loss recovered."""
+    regimes = series.regimes()
+    columns = [Entry("quality"), Entry("rate", "bits/pixel"), Entry("size", "validation"),
+               Entry("share", f"of {series.reference.name}")]
+    columns += [Entry(words.regime_name(regime), "weighted mAP") for regime in regimes]
+    recovers = any(row.gain is not None or row.recovered is not None for row in series.rows)
+    if recovers:
+        columns.append(Entry("won back", "share of the loss"))
+    rows = []
+    for row in series.rows:
+        cells = [Entry(row.name), Entry(words.rate(row.bpp)), Entry(words.size(row.coded_bytes)),
+                 Entry(words.percent(row.share))]
+        cells += [_estimate(row.cells.get(regime), "weighted_map") for regime in regimes]
+        rows.append(tuple([*cells, _recovered(row)] if recovers else cells))
+    return Table(tuple(columns), tuple(rows))
+
+
+def all_metrics(series):
+    """One row a quality and regime with the other metrics."""
+    rows = []
+    for row in series.rows:
+        for regime in series.regimes():
+            if regime in row.cells:
+                cell = row.cells[regime]
+                rows.append((Entry(row.name), Entry(words.regime_name(regime)),
+                             *(_estimate(cell, name) for name, _ in METRICS)))
+    return Table((Entry("quality"), Entry("detector"), *(Entry(heading) for _, heading in METRICS)), tuple(rows))
+
+
+def comparisons(study):
+    """The paired comparisons of results.json in its order."""
+    names = {e.point.record_set: words.setting_name(e.point.codec, e.point.quality) for e in study.evaluated}
+    several = len({c.detector for c in study.results.comparisons}) > 1
+    rows = []
+    for comparison in study.results.comparisons:
+        sides = [f"{words.regime_name(side.regime)} at {names.get(side.record_set, side.record_set)}"
+                 for side in (comparison.a, comparison.b)]
+        difference = findings.Difference((comparison,))
+        who = comparison.metric.replace("_", " ").replace("map", "mAP")
+        who += f", seed {comparison.a.seed}" + (f", {comparison.detector}" if several else "")
+        rows.append((Entry(f"{sides[0]}, minus {sides[1]}", who), Entry(words.signed(comparison.value)),
+                     Entry(words.interval(comparison.low, comparison.high)),
+                     Entry("–" if comparison.p_value is None else f"{comparison.p_value:.2g}"),
+                     Entry("yes" if difference.verdict == findings.SHOWN else "no")))
+    columns = (Entry("difference of"), Entry("value"), Entry("95 % interval"), Entry("p"), Entry("shown?"))
+    return Table(columns, tuple(rows))
+
+
+def write_csv(file, study, series_list):
+    """Writes one row a point: what was tested, rate and size, every metric with its interval, AP of each class.
+
+    Args:
+      file: open text file.
+      study: a StudyFolder.
+      series_list: its series, for the share of the size of the best quality.
+    """
+    shares = {(s.detector, row.record_set): row.share for s in series_list for row in s.rows}
+    classes = class_names(study)
+    coco = list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.coco))
+    header = ["study", "detector", "regime", "seed", "codec", "quality", "record_set", "images", "coded_bytes", "bpp",
+              "share_of_best", "score_threshold"]
+    for name in (*_CSV_METRICS, *(f"coco.{name}" for name in coco)):
+        header += [name, f"{name}.low", f"{name}.high"]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header + [f"ap.{name}" for name in classes])
+    for entry in study.evaluated:
+        point, metrics = entry.point, entry.metrics
+        share = shares.get((point.detector, point.record_set))
+        row = [study.results.study, point.detector, point.regime, point.seed, point.codec, _known(point.quality),
+               point.record_set, metrics.images, metrics.coded_bytes, metrics.bpp, _known(share),
+               _known(metrics.score_threshold)]
+        found = [getattr(metrics, name) for name in _CSV_METRICS] + [metrics.coco.get(name) for name in coco]
+        for estimate in found:
+            row += ["", "", ""] if estimate is None else [estimate.value, _known(estimate.low), _known(estimate.high)]
+        per_class = [metrics.ap_per_class.get(name) for name in classes]
+        writer.writerow(row + ["" if estimate is None else estimate.value for estimate in per_class])
+
+
+def class_names(study):
+    """The study's classes in label map order; where results.json has none, those that have an AP."""
+    named = study.results.class_names
+    return named or list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.ap_per_class))
+
+
+def _estimate(cell, name):
+    found = cell.estimate(name) if cell else None
+    if found is None:
+        return Entry("–")
+    return Entry(words.score(found.value), words.interval(found.low, found.high))
+
+
+def _recovered(row):
+    if row.gain is None and row.recovered is None:
+        return Entry("")
+    over = words.regime_name(row.recovered_over)
+    if row.recovered is None:
+        return Entry("–", "no loss is shown")
+    if row.gain is None:
+        return Entry(words.percent(row.recovered), f"over {over}; not tested")
+    small = f"{words.signed(row.gain.value)} {words.interval(row.gain.low, row.gain.high)}"
+    if row.recovered_over != "control_ft":
+        small += f" over {over}"
+    if row.gain.verdict != findings.SHOWN:
+        return Entry("not shown", small)
+    return Entry(words.percent(row.recovered), small)
+
+
+def _known(value):
+    return "" if value is None else value

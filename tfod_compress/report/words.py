@@ -1,0 +1,83 @@
+"""How the report names and prints things, in one place, so that page, pictures and terminal agree."""
+
+REGIMES = {
+    "off_the_shelf": ("off the shelf", "trained on the best quality, tested on the compressed frames"),
+    "retrained": ("retrained from the start", "trained on the compressed frames from the same starting weights"),
+    "task_ft": ("retrained", "the best-quality detector, trained further on the compressed frames"),
+    "control_ft": ("control", "the best-quality detector, trained equally much further on best-quality frames"),
+    "codec_ft": ("codec fine-tuned", "learned codec trained further through the frozen detector"),
+    "joint_ft": ("jointly fine-tuned", "learned codec and detector trained further together"),
+    "fixed_decoder": ("encoder only", "only the encoder side trained further"),
+    "task_decoder": ("decoder and detector", "only decoder and detector trained further"),
+}
+"""{regime: (short name, what it means)}, in the order of all tables."""
+
+RETRAINED_REGIMES = ("task_ft", "retrained")
+"""The regimes that try to win the loss back, the first that is there is the one the answer speaks of."""
+
+_CODECS = {"jpeg": "JPEG", "jpeg-gray": "JPEG grey", "jpeg444": "JPEG 4:4:4", "jpeg2000": "JPEG 2000", "png": "PNG",
+           "webp": "WebP", "avif": "AVIF", "jxl": "JPEG XL", "hevc": "HEVC", "vvc": "VVC", "h264": "H.264"}
+
+
+def regime_name(regime):
+    """Short name of a regime; an unknown one keeps its own."""
+    return REGIMES.get(regime, (regime,))[0]
+
+
+def codec_name(codec):
+    """How people write the codec."""
+    return _CODECS.get(codec, codec)
+
+
+def setting_name(codec, quality):
+    """Codec and quality in words, e.g. "JPEG 5"."""
+    return codec_name(codec) if quality is None else f"{codec_name(codec)} {quality}"
+
+
+def score(value):
+    """A score in [0, 1] or a difference of two, three decimals; "–" for None."""
+    if value is None:
+        return "–"
+    text = f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
+
+
+def signed(value):
+    """A difference with its sign."""
+    text = score(value)
+    return text if text[0] in "−–" or text == "0.000" else f"+{text}"
+
+
+def interval(low, high):
+    """"[0.601, 0.675]", or "" where there is none."""
+    return "" if low is None or high is None else f"[{score(low)}, {score(high)}]"
+
+
+def percent(fraction):
+    """A share: whole percent, one decimal below ten."""
+    if fraction is None:
+        return "–"
+    value = 100 * fraction
+    text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+    return f"{text.replace('-', '−')} %"
+
+
+def rate(bpp):
+    """Bits per pixel, three significant digits."""
+    return f"{float(f'{bpp:.3g}'):.3f}" if bpp < 1 else f"{bpp:.2f}"
+
+
+def size(count):
+    """Bytes with a decimal unit, three digits."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    value, power = float(count), 0
+    while value >= 999.5 and power < len(units) - 1:
+        value, power = value / 1000, power + 1
+    return f"{value:.0f} {units[power]}" if power == 0 or value >= 99.95 else f"{value:.3g} {units[power]}"
+
+
+def duration(seconds):
+    """"48 s", "12 min", "3.4 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
