@@ -27,7 +27,8 @@ _OBJECT_HEIGHT = flags.DEFINE_list(
     "object_height", None, "Least and greatest height of a box as a share of the frame's, such as 0.07,0.7.")
 _OPACITY = flags.DEFINE_list(
     "opacity", None, "Least and greatest share of an object's own colour in its pixels, such as 0.45,0.9.")
-_NOISE = flags.DEFINE_list("noise", None, "Least and greatest deviation of the sensor's noise in grey levels, such as 2,6.")
+_NOISE = flags.DEFINE_list(
+    "noise", None, "Least and greatest deviation of the sensor's noise in grey levels, such as 2,6.")
 _TEXTURE = flags.DEFINE_float("texture", None, "Deviation of the surfaces' texture as a factor, such as 0.12.")
 _CLASS_SHARES = flags.DEFINE_list(
     "class_shares", None, "Shares of PassengerCar, Truck, Van, Bus, Pedestrian, Bicycle and Motorbike, such as "
@@ -37,7 +38,7 @@ _CLASS_SHARES = flags.DEFINE_list(
 def main():
     size = re.fullmatch(r"(\d{2,4})[xX](\d{2,4})", _SIZE.value)
     if not size or not all(64 <= int(side) <= 8192 for side in size.groups()):
-        raise command.UsageError(f"--size {_SIZE.value!r}: give WIDTHxHEIGHT in pixels, each 64 to 8192, such as 1820x940")
+        raise command.UsageError(f"--size {_SIZE.value!r}: give WIDTHxHEIGHT, each 64 to 8192, such as 1820x940")
     given = {"objects": (_OBJECTS, int), "object_height": (_OBJECT_HEIGHT, float), "opacity": (_OPACITY, float),
              "noise": (_NOISE, float), "texture": (_TEXTURE, float), "class_shares": (_CLASS_SHARES, float)}
     changed = {name: _numbers(name, flag.value, kind) for name, (flag, kind) in given.items() if flag.value is not None}

@@ -21,6 +21,6 @@ def damaged(content, kind, rng):
     if kind == "empty":
         return b""
     if kind == "bad header":
-        # Bytes above 127 start no picture format that a reader would recognise instead, but for PNG (137) and JPEG (255).
+        # No picture format begins with two bytes from this range: PNG begins with 137, JPEG with 255.
         return bytes(rng.integers(160, 250, 54, np.uint8)) + content[54:]
     raise ValueError(f"unknown damage {kind!r}; there are {', '.join(KINDS)}")

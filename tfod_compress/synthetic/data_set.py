@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import dataclasses
-import io
 import json
 import multiprocessing
 import os
@@ -46,7 +45,8 @@ def make_frames(output, *, count, width, height, broken=0, seed=0, sequence_leng
     Args:
       output: the folder; frames/ and labels/ in it must be missing, empty, or of the same settings.
       count: number of whole frames.
-      width, height: size in pixels, 64 to 8192.
+      width: of a frame in pixels, 64 to 8192.
+      height: of a frame in pixels, 64 to 8192.
       broken: number of additional frames that no reader can open, with labels: truncated, empty, bad header in turn.
       seed: 0 or more.
       sequence_length: consecutive frames of one scene and camera.
@@ -104,8 +104,8 @@ def voc_annotation(folder, name, width, height, objects):
         _append(root, tag, value)
     for thing in objects:
         _append(root, "object", {
-            "name": thing.name, "pose": "Unspecified", "truncated": int(thing.truncated), "difficult": int(thing.difficult),
-            "occluded": int(thing.occluded),
+            "name": thing.name, "pose": "Unspecified", "truncated": int(thing.truncated),
+            "difficult": int(thing.difficult), "occluded": int(thing.occluded),
             "bndbox": dict(zip(("xmin", "ymin", "xmax", "ymax"), thing.box, strict=True))})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8") + b"\n"
@@ -155,13 +155,13 @@ def _claim(output, settings):
         try:
             known = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
-            raise InputError(f"{output}: holds frames or labels not made by this command; choose another --output") from None
+            raise InputError(f"{output}: holds frames or labels of other origin; choose another --output") from None
         except ValueError:
             raise InputError(f"{path}: is not readable; choose another --output or remove the folder") from None
         if known != settings:
             differing = [name for name in settings if not isinstance(known, dict) or known.get(name) != settings[name]]
-            raise InputError(f"{output}: holds frames made with another {', '.join(differing)}; choose another --output "
-                             "or remove the folder")
+            raise InputError(f"{output}: holds frames made with another {', '.join(differing)}; choose another "
+                             "--output or remove the folder")
         for name in ("frames", "labels"):  # what a killed run was writing
             for leftover in (output / name).rglob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
@@ -174,7 +174,8 @@ def _in_parallel(jobs, workers):
     if workers == 1:
         yield from (_make_sequence(*job) for job in jobs)
         return
-    pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,))
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,))
     try:
         for future in concurrent.futures.as_completed([pool.submit(_make_sequence, *job) for job in jobs]):
             yield future.result()
@@ -209,4 +210,4 @@ def _bmp(rgb):
     done, content = cv2.imencode(".bmp", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     if not done:
         raise RuntimeError("OpenCV could not encode a BMP")
-    return io.BytesIO(content).getvalue()
+    return content.tobytes()

@@ -43,7 +43,8 @@ class FisheyeCamera:
     @functools.cached_property
     def rotation(self):
         """float64 [3, 3]: rows are the camera's right, down and forward axes in the world."""
-        sin_yaw, cos_yaw, sin_pitch, cos_pitch = np.sin(self.yaw), np.cos(self.yaw), np.sin(self.pitch), np.cos(self.pitch)
+        sin_yaw, cos_yaw = np.sin(self.yaw), np.cos(self.yaw)
+        sin_pitch, cos_pitch = np.sin(self.pitch), np.cos(self.pitch)
         right = np.array([cos_yaw, -sin_yaw, 0.0])
         forward = np.array([sin_yaw * cos_pitch, cos_yaw * cos_pitch, -sin_pitch])
         down = np.cross(forward, right)
@@ -59,17 +60,29 @@ class FisheyeCamera:
 
         Defined all around the camera but straight behind it, so nothing needs to be clipped at its side.
         """
-        seen = self.to_camera(points)
+        return self.project_seen(self.to_camera(points))
+
+    def project_seen(self, seen):
+        """As `project`, of points in the camera's own axes, as `to_camera` gives them."""
         across = np.hypot(seen[..., 0], seen[..., 1])
         theta = np.arctan2(across, seen[..., 2])
         scale = self.focal * theta / np.maximum(across, 1e-9)
         pixels = seen[..., :2] * scale[..., None] + (self.width / 2, self.height / 2)
-        return pixels, np.sqrt(across**2 + seen[..., 2] ** 2)
+        return pixels, np.hypot(across, seen[..., 2])
 
-    def rays(self, step=1):
-        """Unit directions in the world, float32 [ceil(height / step), ceil(width / step), 3], of the pixels' centres."""
-        x = (np.arange(0, self.width, step) + step / 2 - self.width / 2) / self.focal
-        y = (np.arange(0, self.height, step) + step / 2 - self.height / 2) / self.focal
+    def sees(self, middle, radius):
+        """Whether a ball around the world point `middle` [3], `radius` in metres, may be in the picture."""
+        seen = self.to_camera(middle)
+        distance = float(np.linalg.norm(seen))
+        if distance <= radius:
+            return True
+        corner = np.hypot(self.width, self.height) / 2 / self.focal
+        return np.arccos(seen[2] / distance) - np.arcsin(radius / distance) < corner
+
+    def rays(self):
+        """float32 [height, width, 3]: the unit directions, in the world, in which the pixels' centres look."""
+        x = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
+        y = (np.arange(self.height) + 0.5 - self.height / 2) / self.focal
         x, y = np.meshgrid(x, y)
         theta = np.hypot(x, y)
         sine = np.sinc(theta / np.pi)  # sin(theta) / theta

@@ -31,16 +31,15 @@ def pedestrian(rng):
         solid.capsule((sign * 0.1, step - 0.03, 0.045), (sign * 0.1, step + 0.16, 0.035), 0.045, (30, 26, 24))
     solid.group((0, 0, 1.2))
     for sign in (-1, 1):
-        solid.capsule((sign * 0.1, 0, shoulder - 0.06), (sign * 0.08, 0, hip - (0.3 if long_coat else 0.0)), 0.125, coat,
-                      0.12 if not long_coat else 0.15)
+        hem = (sign * 0.08, 0, hip - (0.3 if long_coat else 0.0))
+        solid.capsule((sign * 0.1, 0, shoulder - 0.06), hem, 0.125, coat, 0.15 if long_coat else 0.12)
     for sign in (-1, 1):
         swing = -sign * stride * 0.8
         elbow = (sign * 0.27, swing * 0.4 - 0.03, shoulder - 0.3 * size)
         solid.group((sign * 0.4, swing * 0.4, 1.2))
         solid.capsule((sign * 0.21, 0, shoulder - 0.05), elbow, 0.06, _darker(coat), 0.05)
         solid.capsule(elbow, (sign * 0.26, swing + 0.06, shoulder - 0.56 * size), 0.05, _darker(coat), 0.04)
-        solid.capsule((sign * 0.26, swing + 0.06, shoulder - 0.6 * size), (sign * 0.26, swing + 0.08, shoulder - 0.63 * size),
-                      0.04, skin)
+        solid.ball((sign * 0.26, swing + 0.07, shoulder - 0.61 * size), 0.05, skin)
     _head(solid, rng, (0, 0.02, head), skin, helmet=None)
     return solid.freeze()
 
@@ -57,13 +56,14 @@ def bicycle(rng):
             spoke = 0.31 * np.array([0, np.cos(angle), np.sin(angle)])
             solid.capsule((0, y, radius) - spoke, (0, y, radius) + spoke, 0.004, METAL)
     crank, seat, bar = (0, -0.08, 0.3), (0, -0.25, 0.82), (0, 0.36, 0.86)
-    for a, b in ((crank, seat), (crank, bar), (seat, bar), ((0, rear, radius), crank), ((0, rear, radius), (0, -0.2, 0.76)),
-                 ((0, front, radius), bar), (bar, (0, 0.36, 0.98))):
+    hub, fork = (0, rear, radius), (0, front, radius)
+    for a, b in ((crank, seat), (crank, bar), (seat, bar), (hub, crank), (hub, (0, -0.2, 0.76)), (fork, bar),
+                 (bar, (0, 0.36, 0.98))):
         solid.capsule(a, b, 0.026, frame)
     solid.capsule((-0.27, 0.32, 1.0), (0.27, 0.32, 1.0), 0.02, (30, 30, 32))
     solid.capsule((0, -0.38, 0.88), (0, -0.14, 0.87), 0.05, (28, 26, 26))
-    solid.capsule((0, 0.46, 0.9), (0, 0.48, 0.9), 0.035, (240, 236, 215), glow=1.0)
-    solid.capsule((0, -0.6, 0.66), (0, -0.61, 0.66), 0.03, (190, 20, 20), glow=1.0)
+    solid.ball((0, 0.47, 0.9), 0.035, (240, 236, 215), glow=1.0)
+    solid.ball((0, -0.6, 0.66), 0.03, (190, 20, 20), glow=1.0)
     if rng.random() < 2 / 3:
         skin, coat, legs = _pick(rng, SKIN), _pick(rng, CLOTHES), _pick(rng, TROUSERS)
         turn = rng.uniform(0, 2 * np.pi)
@@ -112,7 +112,7 @@ def motorbike(rng):
         solid.capsule((0, 0.44, 1.1), (0, 0.52, 1.02), 0.12, (70, 78, 86))
     solid.capsule((-0.36, 0.34, 1.02), (0.36, 0.34, 1.02), 0.025, (30, 30, 32))
     solid.capsule((0, 0.6, 0.88), (0, 0.66, 0.88), 0.1, (248, 242, 220), glow=1.0)
-    solid.capsule((0, -0.98, 0.84), (0, -0.99, 0.84), 0.05, (190, 20, 20), glow=1.0)
+    solid.ball((0, -0.98, 0.84), 0.05, (190, 20, 20), glow=1.0)
     if rng.random() < 0.92:
         coat, legs = _pick(rng, CLOTHES), _pick(rng, TROUSERS)
         for sign in (-1, 1):

@@ -12,8 +12,8 @@ from tfod_compress.synthetic.solids import Light, Solid, placement
 
 _MODELS = dict(zip(CLASS_NAMES, (vehicles.passenger_car, vehicles.truck, vehicles.van, vehicles.bus, riders.pedestrian,
                                  riders.bicycle, riders.motorbike), strict=True))
-_TRIES = 80
-_BATCH = 8  # positions tried with one solid before another is drawn
+_TRIES = 120
+_BATCH = 20  # positions tried before another shape and size are drawn
 _SPEED = {"Pedestrian": 0.1, "Bicycle": 0.3}  # metres a frame; vehicles: _VEHICLE_SPEED
 _VEHICLE_SPEED = 0.6
 
@@ -30,6 +30,8 @@ class Actor:
       speed: metres a frame along its heading.
       opacity: share of its own colour, see SceneParameters.
       spot: two numbers in [0, 1): where its texture is cut from.
+      box: (left, top, right, bottom) in pixels in the middle frame, unclipped.
+      footprint: float32 [4, 2] in metres, in the middle frame.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Actor:
     speed: float
     opacity: float
     spot: tuple
+    box: tuple
+    footprint: np.ndarray
 
     def at(self, time):
         """Position (x, y, 0) `time` frames after the middle one."""
@@ -78,7 +82,7 @@ def sample_scene(rng, width, height, parameters):
     x = -np.sign(yaw) * rng.uniform(0.2, 1.0) * street.half if sideways else rng.uniform(-0.6, 0.6) * street.half
     camera = FisheyeCamera(width, height, parameters.field_of_view, (float(x), 0.0, rng.uniform(1.1, 1.9)), float(yaw),
                            rng.uniform(0.02, 0.16), rng.normal(0, 0.015))
-    backdrop = surroundings.sample_backdrop(rng, street, light)
+    backdrop = surroundings.sample_backdrop(rng, street, light, camera)
     actors = []
     for _ in range(rng.integers(parameters.objects[0], parameters.objects[1] + 1)):
         actor = _place(rng, street, camera, parameters, actors)
@@ -95,12 +99,13 @@ def _place(rng, street, camera, parameters, others):
     shares = np.array(parameters.class_shares) / sum(parameters.class_shares)
     name = CLASS_NAMES[rng.choice(len(CLASS_NAMES), p=shares)]
     smallest, largest = parameters.object_height
-    share = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     for attempt in range(_TRIES):
-        if attempt % _BATCH == 0:
+        if attempt % _BATCH == 0:  # a long vehicle may not fit at the height first drawn
             solid = _MODELS[name](rng)
+            share = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
         angle = share * camera.height / camera.focal  # seen under this angle from top to bottom
-        away = solid.high[2] / (2 * np.tan(min(angle, 1.4) / 2)) + 0.3 * (solid.high[1] if rng.random() < 0.5 else solid.high[0])
+        # Its near side is what looks tallest.
+        away = solid.high[2] / (2 * np.tan(min(angle, 1.4) / 2)) + 0.3 * solid.high[rng.integers(2)]
         azimuth = camera.yaw + rng.uniform(-0.85, 0.85) * np.radians(camera.field_of_view / 2)
         position = (camera.position[0] + away * np.sin(azimuth), camera.position[1] + away * np.cos(azimuth), 0.0)
         heading = _heading(rng, street, name, position)
@@ -112,10 +117,11 @@ def _place(rng, street, camera, parameters, others):
             continue
         if abs(np.log(tall / share)) > 0.35 or _outside(box, camera) > 0.7 * parameters.most_outside:
             continue
-        if any(_overlap(box, _box(o.solid, o.position, o.heading, camera)) > 0.45 for o in others):
+        if any(_overlap(box, other.box) > 0.45 for other in others):
             continue
         speed = _SPEED.get(name, _VEHICLE_SPEED) * rng.uniform(0, 1) * min(1.0, away / 12)
-        return Actor(name, solid, position, heading, speed, rng.uniform(*parameters.opacity), tuple(rng.random(2)))
+        return Actor(name, solid, position, heading, speed, rng.uniform(*parameters.opacity), tuple(rng.random(2)), box,
+                     _footprint(solid, position, heading))
     return None
 
 
@@ -150,7 +156,7 @@ def _free(solid, position, heading, camera, others):
     mine = _footprint(solid, position, heading, 0.15)
     if cv2.pointPolygonTest(mine, (camera.position[0], camera.position[1]), True) > -0.7:
         return False
-    return all(cv2.intersectConvexConvex(mine, _footprint(o.solid, o.position, o.heading))[0] <= 0 for o in others)
+    return all(cv2.intersectConvexConvex(mine, other.footprint)[0] <= 0 for other in others)
 
 
 def _box(solid, position, heading, camera):

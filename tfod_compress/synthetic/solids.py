@@ -7,6 +7,9 @@ import numpy as np
 
 _STEP = 0.45  # metres between two points of an outline: straight edges are curved in a fisheye picture
 _FRACTION_BITS = 4  # sub-pixel places of OpenCV's drawing functions
+_ONE = 1 << _FRACTION_BITS
+_ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _RIM = np.stack([np.zeros(24), *(f(np.linspace(0, 2 * np.pi, 24, endpoint=False)) for f in (np.cos, np.sin))], axis=1)
 
 
@@ -65,8 +68,12 @@ class Solid:
         self._add("face", outline, colour, glow, (0.0, 0.0))
 
     def capsule(self, start, end, radius, colour, end_radius=None, glow=0.0):
-        """A round limb or tube from `start` to `end`, radii in metres; a ball when both are the same."""
+        """A round limb or tube from `start` to `end`, radii in metres."""
         self._add("capsule", (start, end), colour, glow, (radius, radius if end_radius is None else end_radius))
+
+    def ball(self, middle, radius, colour, glow=0.0):
+        """A ball, radius in metres."""
+        self._add("ball", (middle,), colour, glow, (radius, radius))
 
     def ring(self, middle, radius, width, colour):
         """A wheel's rim: a circle in the y-z plane around `middle`, as thick as `width`."""
@@ -90,7 +97,8 @@ class Solid:
         following[starts + counts - 1] = starts
         following = points[following]
         self.anchors = np.add.reduceat(points, starts) / counts[:, None]
-        normals = np.add.reduceat(np.cross(points - self.anchors[part], following - self.anchors[part]), starts)  # Newell
+        spokes = points - self.anchors[part], following - self.anchors[part]
+        normals = np.add.reduceat(np.cross(*spokes), starts)  # Newell
         normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-12)[:, None]
         outward = np.einsum("ij,ij->i", normals, self.anchors - np.array([entry[5] for entry in self._parts]))
         self.normals = normals * np.where(outward < 0, -1, 1)[:, None] * faces[:, None]
@@ -103,7 +111,7 @@ class Solid:
         counts = np.add.reduceat(pieces, starts)
         stops = np.cumsum(counts)
         self.spans = list(zip((stops - counts).tolist(), stops.tolist(), strict=True))
-        self.colours, self.glow, self.radii = (np.array([entry[i] for entry in self._parts], np.float64) for i in (2, 3, 4))
+        self.colours, self.glow, self.radii = (np.array([entry[i] for entry in self._parts], float) for i in (2, 3, 4))
         self.middles = np.array([group[0] for group in self._groups])
         self.members = [group[1] for group in self._groups]
         self.reach = np.repeat(self.radii.max(axis=1), counts)
@@ -155,8 +163,9 @@ def paint(solid, position, heading, camera, scale, light):
 
     Args:
       solid: a frozen Solid.
-      position, heading: where it stands (x, y, z) and which way it faces, in radians.
-      camera: a camera with `project`, `focal`, `position`, `width` and `height`.
+      position: where it stands, (x, y, z) in metres.
+      heading: which way it faces, in radians.
+      camera: a FisheyeCamera, or another class with its attributes and methods.
       scale: canvas pixels a picture pixel.
       light: the scene's Light.
 
@@ -164,16 +173,15 @@ def paint(solid, position, heading, camera, scale, light):
       A Layer, or None when nothing of it is on the canvas.
     """
     rotation, offset = placement(position, heading)
-    world = solid.points @ rotation + offset
-    ahead = camera.to_camera(world)[:, 2] > 0
+    middle = (solid.low + solid.high) / 2
+    if not camera.sees(middle @ rotation + offset, np.linalg.norm(solid.high - middle)):
+        return None
+    in_camera = camera.to_camera(solid.points @ rotation + offset)
+    ahead = in_camera[:, 2] > 0
     if not ahead.any():
         return None
-    pixels, distances = camera.project(world)
+    pixels, distances = camera.project_seen(in_camera)
     pixels = pixels * scale - 0.5  # OpenCV counts from the pixel's centre
-    eye = rotation @ (np.asarray(camera.position) - offset)
-    seen = np.einsum("ij,ij->i", solid.normals, eye - solid.anchors) > 0
-    seen |= ~np.any(solid.normals, axis=1)
-    radii = solid.radii * camera.focal * scale
     spread = solid.reach * camera.focal * scale / np.maximum(distances, 0.05)
     extent = (*(pixels - spread[:, None]).min(axis=0), *(pixels + spread[:, None]).max(axis=0) + 1)
     left, top = max(int(np.floor(extent[0])) - 1, 0), max(int(np.floor(extent[1])) - 1, 0)
@@ -181,41 +189,42 @@ def paint(solid, position, heading, camera, scale, light):
     bottom = min(int(np.ceil(extent[3])) + 2, camera.height * scale)
     if right <= left or bottom <= top:
         return None
+    eye = rotation @ (np.asarray(camera.position) - offset)
     distance = float(np.linalg.norm(np.asarray(camera.position) - offset - (0, 0, 0.5)))
-    colours = light.shade(solid.colours, solid.normals @ rotation, solid.glow, distance)
+    round_part = ~np.any(solid.normals, axis=1)
+    seen = ((np.einsum("ij,ij->i", solid.normals, eye - solid.anchors) > 0) | round_part).tolist()
+    colours = np.full((len(solid.colours), 4), 255.0)
+    colours[:, :3] = light.shade(solid.colours, solid.normals @ rotation, solid.glow, distance)
+    colours = colours.tolist()
     rgba = np.zeros((bottom - top, right - left, 4), np.uint8)
-    fixed = np.round((pixels - (left, top)) * (1 << _FRACTION_BITS)).astype(np.int32)
+    pixels = pixels - (left, top)
+    fixed = np.round(pixels * _ONE).astype(np.int32)
+    behind = not ahead.all()
     # Of the groups of one solid the farthest is painted first.
-    order = np.argsort(-np.linalg.norm(solid.middles - eye, axis=1), kind="stable")
-    for group in order:
+    for group in np.argsort(-np.linalg.norm(solid.middles - eye, axis=1), kind="stable"):
         for index in solid.members[group]:
             if not seen[index]:
                 continue
             start, stop = solid.spans[index]
-            colour = (*colours[index].tolist(), 255)
             if solid.kinds[index] == "face":
                 outline = fixed[start:stop]
-                if not ahead[start:stop].all():
+                if behind:
                     # Of a wall that reaches past the camera only what is in front: it must not wrap around.
                     outline = outline[ahead[start:stop]]
                     if len(outline) < 3:
                         continue
-                cv2.fillPoly(rgba, [outline], colour, shift=_FRACTION_BITS)
+                cv2.fillPoly(rgba, [outline], colours[index], shift=_FRACTION_BITS)
+                continue
+            radius = spread[start:stop]
+            if solid.kinds[index] == "ball":
+                cv2.circle(rgba, fixed[start].tolist(), round(max(radius[0], 0.5) * _ONE), colours[index], -1,
+                           shift=_FRACTION_BITS)
             elif solid.kinds[index] == "capsule":
-                _paint_capsule(rgba, pixels[start:stop] - (left, top), radii[index] / np.maximum(distances[start:stop], 0.05),
-                               colour)
+                radius = radius * solid.radii[index] / solid.radii[index].max()
+                outline = (pixels[start:stop, None] + np.maximum(radius, 0.5)[:, None, None] * _CIRCLE).reshape(-1, 2)
+                hull = cv2.convexHull((outline * _ONE).astype(np.int32))
+                cv2.fillConvexPoly(rgba, hull, colours[index], shift=_FRACTION_BITS)
             else:
-                width = radii[index, 0] / max(distances[start:stop].mean(), 0.05)
-                cv2.polylines(rgba, [fixed[start:stop]], True, colour, max(1, round(width)), shift=_FRACTION_BITS)
+                cv2.polylines(rgba, [fixed[start:stop]], True, colours[index], max(1, round(float(radius.mean()))),
+                              shift=_FRACTION_BITS)
     return Layer(rgba, left, top, extent, distance)
-
-
-_ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-
-
-def _paint_capsule(rgba, ends, radii, colour):
-    points = (ends[:, None] + np.maximum(radii, 0.5)[:, None, None] * _CIRCLE).reshape(-1, 2)
-    hull = cv2.convexHull(np.round(points * (1 << _FRACTION_BITS)).astype(np.int32))
-    cv2.fillConvexPoly(rgba, hull, colour, shift=_FRACTION_BITS)
-

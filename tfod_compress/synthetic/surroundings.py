@@ -7,7 +7,14 @@ from tfod_compress.synthetic.solids import Light, Solid
 
 ASPHALT, PAVEMENT, KERB, MARK = (92, 92, 95), (140, 135, 128), (165, 162, 156), (214, 212, 204)
 GRASS = ((86, 104, 58), (104, 108, 66), (72, 92, 52), (118, 110, 84))
-WALLS = ((186, 172, 150), (150, 96, 76), (196, 190, 182), (128, 122, 118), (206, 182, 140), (112, 80, 66), (170, 176, 182))
+WALLS = ((186, 172, 150), (150, 96, 76), (196, 190, 182), (128, 122, 118), (206, 182, 140), (112, 80, 66),
+         (170, 176, 182))
+LEAVES = ((70, 96, 46), (88, 106, 52), (60, 84, 54), (112, 108, 52))
+
+_HORIZON = -0.004  # rays that fall by less than this meet no ground near enough to be drawn
+_TEXTURES = (60.0, 9.0)  # fine and coarse: points of the noise tile a metre
+_UNIT = 100.0  # what stands for 1 in textures kept as bytes
+_FIFTHS = np.linspace(0, 1, 6)
 
 
 def noise_tile(rng, size=512, slope=0.9):
@@ -34,15 +41,15 @@ def sample_light(rng, scene):
                            rng.uniform(0.001, 0.006), 0.0)
     if kind == "overcast":
         level = rng.uniform(0.7, 0.95)
-        return kind, Light(sun, level * np.array([0.75, 0.77, 0.79]), level * np.full(3, 0.25), level * np.array([196, 200, 204.0]),
-                           rng.uniform(0.004, 0.015), rng.choice([0.0, 0.5]))
+        return kind, Light(sun, level * np.array([0.75, 0.77, 0.79]), level * np.full(3, 0.25),
+                           level * np.array([196, 200, 204.0]), rng.uniform(0.004, 0.015), rng.choice([0.0, 0.5]))
     level = rng.uniform(0.42, 0.6)
     return kind, Light(sun, level * np.array([0.72, 0.72, 0.86]), level * np.array([0.5, 0.34, 0.24]),
                        level * np.array([196, 166, 160.0]), rng.uniform(0.003, 0.01), 1.0)
 
 
 def paint_sky(rays, light, kind, tile, rng):
-    """float32 RGB [H, W, 3] of the sky in the directions `rays`, with clouds and a far skyline at the horizon."""
+    """uint8 RGB [H, W, 3] of the sky in the directions `rays` [H, W, 3], with clouds and a far skyline at the horizon."""
     height = rays[..., 2]
     zenith = {"day": np.array([92, 138, 204.0]), "overcast": light.haze * 0.88, "dusk": np.array([48, 54, 92.0])}[kind]
     rise = np.clip(height * 1.6, 0, 1)[..., None] ** 0.6
@@ -59,7 +66,7 @@ def paint_sky(rays, light, kind, tile, rng):
     skyline = 0.015 + 0.05 * np.interp(azimuth, np.linspace(-np.pi, np.pi, len(profile)), profile)
     far = (light.haze * 0.72 + np.array([4, 14, 6])) * 0.9
     cover = np.clip((skyline - height) * 200, 0, 1)[..., None]
-    return (sky + (far - sky) * cover).astype(np.float32)
+    return np.clip(sky + (far - sky) * cover, 0, 255).astype(np.uint8)
 
 
 class Ground:
@@ -69,32 +76,51 @@ class Ground:
     """
 
     def __init__(self, camera, rays, street, light, tile, strength):
-        down = np.minimum(rays[..., 2], -1e-3)
-        reach = np.minimum(-camera.position[2] / down, 400.0)
-        self.mask = rays[..., 2] < -0.004
-        self._street, self._light, self._tile = street, light, tile
-        self._x, self._y = rays[..., 0] * reach, rays[..., 1] * reach
-        pixel = reach / camera.focal * np.maximum(1.0, reach / camera.position[2]) ** 0.5  # metres a pixel covers
-        self._fine = (strength * np.clip(0.06 / pixel, 0, 1)).astype(np.float32)
-        self._coarse = (strength * 0.7 * np.clip(0.9 / pixel, 0, 1)).astype(np.float32)
-        self._clear = np.exp(-reach * light.haze_density).astype(np.float32)[..., None]
+        down = rays[..., 2]
+        self._top = int((down < _HORIZON).any(axis=1).argmax())  # rows above it are all sky
+        rays = rays[self._top:]
+        self.mask = (rays[..., 2] < _HORIZON).astype(np.uint8)
+        reach = np.minimum(-camera.position[2] / np.minimum(rays[..., 2], -1e-3), 400.0).astype(np.float32)
+        self._origin, self._tile = np.array(camera.position[:2]), tile
+        x, y = rays[..., 0] * reach + self._origin[0], rays[..., 1] * reach + self._origin[1]
+        self._places = [[np.mod(axis * scale, tile.shape[0]) for axis in (x, y)] for scale in _TEXTURES]
+        clear = np.exp(-reach * light.haze_density)
+        self._haze = np.clip(light.haze * (1 - clear[..., None]), 0, 255).astype(np.uint8)
+        # Metres that a pixel covers: texture finer than that is averaged away.
+        pixel = reach / camera.focal * np.maximum(1.0, reach / camera.position[2]) ** 0.5
+        self._clear = _UNIT * clear
+        self._strengths = [_UNIT * strength * share * clear * np.clip(size / pixel, 0, 1)
+                           for share, size in ((1.0, 0.06), (0.7, 0.9))]
         # The ground's own light: the sun falls on it from above.
-        self._lit = light.ambient + light.diffuse * max(light.sun[2], 0)
+        lit = light.ambient + light.diffuse * max(light.sun[2], 0)
+        self._verge = np.clip(street.verge * lit, 0, 255).astype(np.uint8)
+        outlines, colours = zip(*street.strips(camera.position[1]), strict=True)
+        self._outlines = np.concatenate(outlines)
+        self._ends = np.cumsum([len(outline) for outline in outlines])[:-1]
+        self._colours = np.clip(np.array(colours) * lit, 0, 255).tolist()
 
-    def paint(self, sky, camera):
-        """float32 RGB [H, W, 3]: the sky above, the ground below."""
-        street = self._street
-        flat = np.empty(sky.shape, np.uint8)
-        flat[:] = np.clip(street.verge * self._lit, 0, 255).astype(np.uint8)
-        for outline, colour in street.strips(camera.position[1]):
-            pixels, _ = camera.project(outline)
-            colour = np.clip(np.asarray(colour) * self._lit, 0, 255)
-            cv2.fillPoly(flat, [np.round((pixels - 0.5) * 16).astype(np.int32)], colour.tolist(), cv2.LINE_AA, 4)
-        x, y = self._x + camera.position[0], self._y + camera.position[1]
-        texture = self._fine * _sample(self._tile, x * 60, y * 60) + self._coarse * _sample(self._tile, x * 9, y * 9)
-        ground = flat * (1 + texture)[..., None]
-        ground = ground * self._clear + self._light.haze.astype(np.float32) * (1 - self._clear)
-        return np.where(self.mask[..., None], ground, sky)
+    def paint(self, picture, camera, dark):
+        """Paints the ground into a picture of the sky, in place.
+
+        Args:
+          picture: uint8 RGB [H, W, 3].
+          camera: that of the sequence, moved along the ground.
+          dark: uint8 [H, W], how much the ground is shadowed; 255 is black.
+        """
+        flat = np.empty(picture.shape, np.uint8)
+        flat[:] = self._verge
+        pixels = np.round((camera.project(self._outlines)[0] - 0.5) * 16).astype(np.int32)
+        for outline, colour in zip(np.split(pixels, self._ends), self._colours, strict=True):
+            cv2.fillPoly(flat, [outline], colour, cv2.LINE_AA, 4)
+        factor = self._clear.copy()
+        moved = np.array(camera.position[:2]) - self._origin
+        for scale, places, strength in zip(_TEXTURES, self._places, self._strengths, strict=True):
+            steps = np.mod(moved * scale, self._tile.shape[0]).astype(np.float32)
+            x, y = (place + step for place, step in zip(places, steps, strict=True))
+            factor += strength * cv2.remap(self._tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        factor = cv2.multiply(factor, 255 - dark[self._top:], scale=1 / 255, dtype=cv2.CV_8U)
+        ground = cv2.multiply(flat[self._top:], cv2.cvtColor(factor, cv2.COLOR_GRAY2RGB), scale=1 / _UNIT)
+        cv2.copyTo(cv2.add(ground, self._haze), self.mask, picture[self._top:])
 
 
 class Street:
@@ -111,8 +137,8 @@ class Street:
         self._edges = rng.random() < 0.5
         self.crossing = rng.uniform(8, 22) if rng.random() < 0.4 else None
         self._zebra = rng.uniform(4, 16) if rng.random() < 0.35 else None
-        self._patches = [(rng.uniform(-self.half, self.half), rng.uniform(-20, 40), rng.uniform(0.3, 1.5), rng.uniform(0.5, 5),
-                          rng.uniform(0.75, 1.15)) for _ in range(rng.integers(3, 12))]
+        lowest, highest = (-self.half, -20, 0.3, 0.5, 0.75), (self.half, 40, 1.5, 5, 1.15)
+        self._patches = [rng.uniform(lowest, highest) for _ in range(rng.integers(3, 12))]  # x, y, size, shade
         self._slab = rng.uniform(0.6, 1.5)
 
     @property
@@ -149,36 +175,42 @@ class Street:
                 yield _patch(x, x + 0.5, self._zebra, self._zebra + 3.0), MARK
 
 
-def sample_backdrop(rng, street, light):
-    """Buildings, hedges and trees behind the pavements, and posts along them: a list of (Solid, (x, y, z))."""
+def sample_backdrop(rng, street, light, camera):
+    """Buildings, hedges, trees and lamp posts along the street where `camera` may see them: [(Solid, (x, y, z))]."""
     things = []
+
+    def stand(x, y, reach, build, *arguments):
+        """Builds a thing no wider than `reach` metres, unless it is out of the picture or too far away."""
+        away = np.hypot(x - camera.position[0], y - camera.position[1])
+        if away < 65 and camera.sees((x, y, reach / 2), 1.3 * reach + 2) and not _crosses(street, y, reach / 2):
+            things.append((build(rng, *arguments), (x, y, 0.0)))
+
     for side in (-1, 1):
-        setback = street.outer + street.grass
+        edge = street.outer + street.grass
         built = rng.random() < 0.75
         y = -45.0
-        while y < 95:
+        while y < 85:
             width = rng.uniform(8, 18)
-            if built and rng.random() < 0.85 and not _crosses(street, y, y + width):
+            if built and rng.random() < 0.85:
                 depth = rng.uniform(7, 10)
-                x = side * (setback + rng.uniform(0, 2) + depth / 2)
-                things.append((_building(rng, width, depth, light), (x, y + width / 2, 0.0)))
-            elif not _crosses(street, y, y + width):
+                stand(side * (edge + rng.uniform(0, 2) + depth / 2), y + width / 2, width, _building, width, depth, light)
+            else:
                 for _ in range(rng.integers(1, 4)):
-                    things.append((_tree(rng), (side * (setback + rng.uniform(1.5, 9)), y + rng.uniform(0, width), 0.0)))
-            if street.grass > 0 and rng.random() < 0.3 and not _crosses(street, y, y + width):
-                things.append((_hedge(rng, width * 0.9), (side * (setback - 0.5), y + width / 2, 0.0)))
+                    stand(side * (edge + rng.uniform(1.5, 9)), y + rng.uniform(0, width), 6, _tree)
+            if street.grass > 0 and rng.random() < 0.3:
+                stand(side * (edge - 0.5), y + width / 2, width, _hedge, width * 0.9)
             y += width + rng.choice([0.0, rng.uniform(1, 6)])
         if street.grass > 1.5:
             for y in np.arange(-30, 70, rng.uniform(7, 14)):
-                if rng.random() < 0.7 and not _crosses(street, y, y):
-                    things.append((_tree(rng), (side * (street.outer + street.grass / 2), y + rng.uniform(-1, 1), 0.0)))
+                if rng.random() < 0.7:
+                    stand(side * (street.outer + street.grass / 2), y + rng.uniform(-1, 1), 6, _tree)
         for y in np.arange(-30 + rng.uniform(0, 20), 80, 22):
-            things.append((_lamp_post(side), (side * (street.half + 0.5), y, 0.0)))
+            stand(side * (street.half + 0.5), y, 6.5, _lamp_post, side)
     return things
 
 
-def _crosses(street, low, high):
-    return street.crossing is not None and low < street.crossing + 5 and high > street.crossing - 5
+def _crosses(street, y, reach):
+    return street.crossing is not None and abs(y - street.crossing) < 4.5 + reach
 
 
 def _building(rng, width, depth, light):
@@ -215,8 +247,8 @@ def _building(rng, width, depth, light):
         ridge = height + rng.uniform(1.5, 3)
         solid.block((0, 0, height))
         for side in (-1, 1):
-            solid.face([(side * (x + 0.3), -y, height - 0.1), (side * (x + 0.3), y, height - 0.1), (0, y, ridge), (0, -y, ridge)],
-                       tiles)
+            eaves = side * (x + 0.3)
+            solid.face([(eaves, -y, height - 0.1), (eaves, y, height - 0.1), (0, y, ridge), (0, -y, ridge)], tiles)
         for end in (-y, y):
             solid.face([(-x, end, height), (x, end, height), (0, end, ridge)], wall * 0.9)
     return solid.freeze()
@@ -225,15 +257,16 @@ def _building(rng, width, depth, light):
 def _tree(rng):
     solid = Solid()
     height, spread = rng.uniform(4, 8), rng.uniform(1.1, 2.2)
-    green = np.array([[70, 96, 46], [88, 106, 52], [60, 84, 54], [112, 108, 52]][rng.integers(4)]) * rng.uniform(0.8, 1.1)
+    green = np.array(LEAVES[rng.integers(len(LEAVES))]) * rng.uniform(0.8, 1.1)
     solid.group((0, 0, height / 2))
     stem = height - 1.6 * spread
     for z in np.linspace(0, stem, 4)[:-1]:
         solid.capsule((0, 0, z), (0, 0, z + stem / 3), 0.14, (84, 70, 56))
-    leaves = rng.normal(size=(22, 3)) * (0.5, 0.5, 0.42) * spread + (0, 0, height - spread)
+    leaves = rng.normal(size=(18, 3)) * (0.5, 0.5, 0.42) * spread + (0, 0, height - spread)
     for x, y, z in leaves[np.argsort(leaves[:, 2])]:
         light = 0.72 + 0.5 * (z - height + 2 * spread) / (2 * spread)
-        solid.capsule((x, y, z), (x, y, z), rng.uniform(0.3, 0.55) * spread, np.clip(green * light * rng.uniform(0.85, 1.12), 0, 255))
+        colour = np.clip(green * light * rng.uniform(0.85, 1.12), 0, 255)
+        solid.ball((x, y, z), rng.uniform(0.3, 0.55) * spread, colour)
     return solid.freeze()
 
 
@@ -251,11 +284,11 @@ def _hedge(rng, length):
     return solid.freeze()
 
 
-def _lamp_post(side):
+def _lamp_post(rng, side):
     solid = Solid()
     solid.group((0, 0, 3))
-    for z in range(6):
-        solid.capsule((0, 0, z), (0, 0, z + 1), 0.06, (86, 90, 92))
+    for z in range(0, 6, 2):
+        solid.capsule((0, 0, z), (0, 0, z + 2), 0.06, (86, 90, 92))
     solid.capsule((0, 0, 6), (-side * 1.2, 0, 6.3), 0.05, (86, 90, 92))
     solid.capsule((-side * 1.0, 0, 6.25), (-side * 1.5, 0, 6.3), 0.1, (235, 225, 190), glow=1.0)
     return solid.freeze()
@@ -263,14 +296,16 @@ def _lamp_post(side):
 
 def _strip(x0, x1, along):
     """An outline of the strip x0..x1 with points at `along`, there and back."""
-    there = np.stack([np.full_like(along, x0), along, np.zeros_like(along)], axis=1)
-    back = np.stack([np.full_like(along, x1), along, np.zeros_like(along)], axis=1)
-    return np.concatenate([there, back[::-1]])
+    count = len(along)
+    outline = np.zeros((2 * count, 3))
+    outline[:count, 0], outline[count:, 0] = x0, x1
+    outline[:count, 1], outline[count:, 1] = along, along[::-1]
+    return outline
 
 
 def _patch(x0, x1, y0, y1):
     """The outline of a small rectangle on the ground."""
-    return _strip(x0, x1, np.linspace(y0, y1, 6))
+    return _strip(x0, x1, y0 + (y1 - y0) * _FIFTHS)
 
 
 def _sample(tile, x, y):

@@ -1,4 +1,4 @@
-"""Cars, vans, trucks and buses, in their own axes (x right, y forward, z up, metres), about the middle of their ground."""
+"""Cars, vans, trucks and buses, in their own axes: x right, y forward, z up, in metres; z = 0 is the ground."""
 
 import numpy as np
 
@@ -91,8 +91,8 @@ def van(rng):
     passengers = rng.random() < 0.3
     for side in (-half, half):
         _rectangle(solid, side, rear, front - 0.1, floor, floor + 0.25, _shaded(paint, 0.5))
-        solid.face([(side, y, z) for y, z in ((screen - 0.12, belt), (roof - 0.05, height - 0.4), (roof - 0.55, height - 0.4),
-                                              (roof - 0.55, belt))], GLASS)
+        window = ((screen - 0.12, belt), (roof - 0.05, height - 0.4), (roof - 0.55, height - 0.4), (roof - 0.55, belt))
+        solid.face([(side, y, z) for y, z in window], GLASS)
         if passengers:
             for y in (roof - 0.7, roof - 1.75):
                 _rectangle(solid, side, y - 0.95, y, belt, height - 0.4, GLASS)
@@ -227,9 +227,10 @@ def _box(solid, low, high, colour):
 
 def _rectangle(solid, x, y0, y1, z0, z1, colour, lamp=None):
     """A rectangle on a vehicle's side at `x`; with `lamp` it shows that colour a little when lamps are on."""
-    solid.face([(x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)], colour)
+    outline = [(x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)]
+    solid.face(outline, colour)
     if lamp is not None:
-        solid.face([(x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)], _shaded(colour, 0.6) + np.array(lamp) * 0.2, glow=0.6)
+        solid.face(outline, _shaded(colour, 0.6) + np.array(lamp) * 0.2, glow=0.6)
 
 
 def _disc(solid, x, y, z, radius, colour):
