@@ -14,7 +14,7 @@ from tfod_compress.metrics.loading import (
     write_detections,
 )
 from tfod_compress.metrics.matching import Matches
-from tfod_compress.metrics.resampling import METRICS, bootstrap, compare, paired_bootstrap
+from tfod_compress.metrics.resampling import METRICS, bootstrap, compare, non_inferiority, paired_bootstrap
 from tfod_compress.metrics.summary import summarise
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "compare",
     "load_detections",
     "load_ground_truth",
+    "non_inferiority",
     "paired_bootstrap",
     "parse_detections",
     "record_set_ground_truth",

@@ -57,6 +57,9 @@ class GroundTruth:
             raise ValueError("image_ids must be in ascending order")
         if not len(self.boxes):
             raise InputError(f"{self.name}: no labelled boxes on {len(ids)} images, so no metric is defined")
+        for flag, protocol in (("difficult", "VOC"), ("is_crowd", "COCO")):
+            if getattr(self, flag).all():
+                raise InputError(f"{self.name}: every box is marked {flag}, so {protocol} metrics are not defined")
         unknown = sorted({int(i) for i in self.class_ids} - set(self.class_names))
         if unknown:
             raise InputError(f"{self.name}: class ids {listed(unknown)} are not in the label map "

@@ -17,7 +17,7 @@ NO_MATCH = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class _Block:
+class Block:
     """P (image, class) pairs: indices [P, D] and [P, G] (-1 pads) and overlaps [P, D, G] (-1 pads)."""
 
     detections: np.ndarray
@@ -37,11 +37,19 @@ class VocMatch:
 
 @dataclasses.dataclass(frozen=True)
 class CocoMatch:
-    """`true_positive` and `ignored`, bool [T, D] for T IoU thresholds; `counted`, bool [N]: objects that count."""
+    """For T IoU thresholds.
+
+    Attributes:
+      true_positive: bool [T, D].
+      ignored: bool [T, D].
+      counted: bool [N], objects that count.
+      found: bool [T, N], objects that a detection took.
+    """
 
     true_positive: np.ndarray
     ignored: np.ndarray
     counted: np.ndarray
+    found: np.ndarray
 
 
 class Matches:
@@ -80,7 +88,18 @@ class Matches:
         g_pair = self.g_class * self.images + self.g_image
 
         self.d_rank = np.arange(len(d_pair)) - np.searchsorted(d_pair, d_pair)
-        self._blocks = _blocks(self, d_pair, g_pair)
+        self._blocks = pair_blocks(d_pair, self.d_boxes, g_pair, self.g_boxes, self.g_crowd)
+
+    @functools.cached_property
+    def image_blocks(self):
+        """Blocks of whole images, all classes together; detections of an image in falling order of score."""
+        detections = np.lexsort((-self.d_score, self.d_image))
+        objects = np.argsort(self.g_image, kind="stable")
+        blocks = pair_blocks(self.d_image[detections], self.d_boxes[detections], self.g_image[objects],
+                             self.g_boxes[objects], self.g_crowd[objects])
+        return [dataclasses.replace(
+            block, detections=np.where(block.detections < 0, -1, detections[block.detections]),
+            objects=np.where(block.objects < 0, -1, objects[block.objects])) for block in blocks]
 
     @functools.cached_property
     def voc(self):
@@ -140,6 +159,7 @@ def coco_match(matches, g_inside, d_inside, thresholds=COCO_THRESHOLDS, max_dete
     g_ignored = matches.g_crowd | ~g_inside
     taken_by_object = np.zeros((number, count), bool)
     ignored = np.zeros((number, count), bool)
+    object_taken = np.zeros((number, len(matches.g_boxes)), bool)
     lowest = np.minimum(thresholds, 1 - 1e-10)[:, None, None]
     for block in matches._blocks:
         present = block.objects >= 0
@@ -161,11 +181,12 @@ def coco_match(matches, g_inside, d_inside, thresholds=COCO_THRESHOLDS, max_dete
             chosen, pair = found[row, column], pairs[column]
             detection = block.detections[pair, rank]
             taken_by_object[row, detection] = True
+            object_taken[row, block.objects[pair, chosen]] = True
             ignored[row, detection] = ~has_real[row, column]
             free[row, pair, chosen] = crowd[pair, chosen]
     ignored |= ~taken_by_object & ~d_inside
     ignored[:, matches.d_rank >= max_detections] = True
-    return CocoMatch(taken_by_object & ~ignored, ignored, ~g_ignored)
+    return CocoMatch(taken_by_object & ~ignored, ignored, ~g_ignored, object_taken)
 
 
 def _last_largest(iou, candidates):
@@ -187,8 +208,19 @@ def ratio(a, b):
     return np.divide(a, b, out=np.zeros(np.broadcast(a, b).shape), where=a > 0)
 
 
-def _blocks(matches, d_pair, g_pair):
-    """The pairs with both objects and detections, like-sized ones together in blocks of bounded memory."""
+def pair_blocks(d_pair, d_boxes, g_pair, g_boxes, g_crowd):
+    """The pairs with both objects and detections, like-sized ones together in blocks of bounded memory.
+
+    Args:
+      d_pair: int64 [D], ascending, which pair (image and class, say) each detection belongs to.
+      d_boxes: float64 [D, 4].
+      g_pair: int64 [N], ascending.
+      g_boxes: float64 [N, 4].
+      g_crowd: bool [N].
+
+    Returns:
+      list of Block.
+    """
     pairs = np.intersect1d(d_pair, g_pair)
     if not len(pairs):
         return []
@@ -210,14 +242,14 @@ def _blocks(matches, d_pair, g_pair):
         chosen = order[start:stop]
         detections = _padded(d_start[chosen], d_count[chosen])
         objects = _padded(g_start[chosen], g_count[chosen])
-        intersection, union = overlaps(matches.d_boxes[detections][:, :, None], matches.g_boxes[objects][:, None])
+        intersection, union = overlaps(d_boxes[detections][:, :, None], g_boxes[objects][:, None])
         iou = ratio(intersection, union)
         crowd_iou = iou
-        if matches.g_crowd.any():
-            own = ratio(intersection, matches.d_area[detections][:, :, None])
-            crowd_iou = np.where(matches.g_crowd[objects][:, None], own, iou)
+        if g_crowd.any():
+            own = ratio(intersection, d_boxes[detections][:, :, None, 2:].prod(axis=-1))
+            crowd_iou = np.where(g_crowd[objects][:, None], own, iou)
         absent = (detections < 0)[:, :, None] | (objects < 0)[:, None]
-        blocks.append(_Block(detections, objects, np.where(absent, -1.0, iou), np.where(absent, -1.0, crowd_iou)))
+        blocks.append(Block(detections, objects, np.where(absent, -1.0, iou), np.where(absent, -1.0, crowd_iou)))
         start = stop
     return blocks
 

@@ -125,15 +125,44 @@ def paired_bootstrap(ground_truth, detections_a, detections_b, metric="weighted_
       ValueError: for an unknown metric.
       InputError: where detections do not fit the ground truth.
     """
-    if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
-    scorers = [Scorer(Matches(ground_truth, detections), score_threshold)
-               for detections in (detections_a, detections_b)]
-    result = paired_intervals(scorers, (metric,), resamples, seed, groups)[metric]
-    return {key: result[key] for key in ("value", "low", "high", "p_value")}
+    scorers = _scorers(ground_truth, (detections_a, detections_b), score_threshold, (metric,))
+    (a, b), differences = _paired(scorers, (metric,), resamples, seed, groups)[metric]
+    return {"value": a - b, **_two_sided(differences)}
 
 
-def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resamples=1000, seed=0, groups=None):
+def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted_map", resamples=1000, seed=0,
+                    groups=None, score_threshold=0.5):
+    """Whether a detector is worse than a reference by less than a stated margin.
+
+    Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate
+    is worse by `margin` or more (Piaggio et al., CONSORT for non-inferiority trials, JAMA 2012).
+
+    Args:
+      ground_truth: GroundTruth.
+      candidate: Detections on it.
+      reference: likewise.
+      margin: the largest loss of the metric that does not matter, above 0; state it before looking.
+      metric: one of METRICS.
+      resamples: see image_weights.
+      seed: see image_weights.
+      groups: int64 [I]; by default the ground truth's own.
+      score_threshold: of F1.
+
+    Returns:
+      {"value": candidate - reference, "lower": its one-sided 95 % bound, "margin", "p_value", "non_inferior"}; the
+      last is whether the bound lies above -margin.
+
+    Raises:
+      ValueError: for an unknown metric or a margin that is not positive.
+      InputError: where detections do not fit the ground truth.
+    """
+    scorers = _scorers(ground_truth, (candidate, reference), score_threshold, (metric,))
+    values, differences = _paired(scorers, (metric,), resamples, seed, groups)[metric]
+    return {"value": values[0] - values[1], **_not_worse(differences, margin)}
+
+
+def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resamples=1000, seed=0, groups=None,
+            margin=None):
     """All of METRICS for two detectors on the same images.
 
     Args:
@@ -144,32 +173,53 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resam
       resamples: see image_weights.
       seed: see image_weights.
       groups: int64 [I]; by default the ground truth's own.
+      margin: of the non-inferiority of a, or None.
 
     Returns:
-      {"images", "unit" ("image" or "sequence"), "metrics": {metric: {"a", "b", "value", "low", "high", "p_value"}}}.
+      {"images", "unit" ("image" or "sequence"), "metrics": {metric: {"a", "b", "value", "low", "high", "p_value"}}};
+      with a margin, every metric also has "not_worse" (see non_inferiority).
     """
+    scorers = _scorers(ground_truth, (detections_a, detections_b), score_threshold, METRICS)
     groups = ground_truth.groups if groups is None else groups
-    scorers = [Scorer(Matches(ground_truth, detections), score_threshold)
-               for detections in (detections_a, detections_b)]
     images = len(ground_truth.image_ids)
-    return {"images": images, "unit": image_weights(images, groups, 1, seed)[1],
-            "metrics": paired_intervals(scorers, METRICS, resamples, seed, groups)}
+    table = {}
+    for metric, ((a, b), differences) in _paired(scorers, METRICS, resamples, seed, groups).items():
+        table[metric] = {"a": a, "b": b, "value": a - b, **_two_sided(differences)}
+        if margin is not None:
+            table[metric]["not_worse"] = _not_worse(differences, margin)
+    return {"images": images, "unit": image_weights(images, groups, 1, seed)[1], "metrics": table}
 
 
-def paired_intervals(scorers, metrics, resamples, seed, groups=None):
-    """As `paired_bootstrap`, for two Scorers and several metrics, with the two values as "a" and "b"."""
+def _scorers(ground_truth, detections, score_threshold, metrics):
+    unknown = set(metrics) - set(METRICS)
+    if unknown:
+        raise ValueError(f"unknown metric {min(unknown)!r}; there are {', '.join(METRICS)}")
+    return [Scorer(Matches(ground_truth, found), score_threshold) for found in detections]
+
+
+def _paired(scorers, metrics, resamples, seed, groups):
+    """{metric: ((a, b), differences a - b of the resamples in which both are defined)}."""
     groups = scorers[0].matches.ground_truth.groups if groups is None else groups
     images = scorers[0].matches.images
     weights, _, _ = image_weights(images, groups, resamples, seed)
     samples = resample(scorers, metrics, weights)
-    ones = np.ones((1, images))
     result = {}
     for metric in metrics:
-        a, b = (float(getattr(scorer, metric)(ones)[0]) for scorer in scorers)
         differences = samples[metric][0] - samples[metric][1]
-        differences = differences[~np.isnan(differences)]
-        low, high = interval(differences)
-        smaller = min((differences <= 0).sum(), (differences >= 0).sum())
-        result[metric] = {"a": a, "b": b, "value": a - b, "low": low, "high": high,
-                          "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}
+        values = tuple(float(getattr(scorer, metric)(np.ones((1, images)))[0]) for scorer in scorers)
+        result[metric] = values, differences[~np.isnan(differences)]
     return result
+
+
+def _two_sided(differences):
+    low, high = interval(differences)
+    smaller = min((differences <= 0).sum(), (differences >= 0).sum())
+    return {"low": low, "high": high, "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}
+
+
+def _not_worse(differences, margin):
+    if not margin > 0:
+        raise ValueError(f"the margin must be above 0, not {margin}")
+    lower = float(np.percentile(differences, 5))
+    return {"lower": lower, "margin": margin, "non_inferior": lower > -margin,
+            "p_value": float((1 + (differences <= -margin).sum()) / (1 + len(differences)))}
