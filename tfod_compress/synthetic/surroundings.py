@@ -49,7 +49,7 @@ def sample_light(rng, scene):
 
 
 def paint_sky(rays, light, kind, tile, rng):
-    """uint8 RGB [H, W, 3] of the sky in the directions `rays` [H, W, 3], with clouds and a far skyline at the horizon."""
+    """uint8 RGB [H, W, 3] of the sky in the directions `rays` [H, W, 3], with clouds and a skyline."""
     height = rays[..., 2]
     zenith = {"day": np.array([92, 138, 204.0]), "overcast": light.haze * 0.88, "dusk": np.array([48, 54, 92.0])}[kind]
     rise = np.clip(height * 1.6, 0, 1)[..., None] ** 0.6
@@ -193,7 +193,8 @@ def sample_backdrop(rng, street, light, camera):
             width = rng.uniform(8, 18)
             if built and rng.random() < 0.85:
                 depth = rng.uniform(7, 10)
-                stand(side * (edge + rng.uniform(0, 2) + depth / 2), y + width / 2, width, _building, width, depth, light)
+                x = side * (edge + rng.uniform(0, 2) + depth / 2)
+                stand(x, y + width / 2, width, _building, width, depth, light)
             else:
                 for _ in range(rng.integers(1, 4)):
                     stand(side * (edge + rng.uniform(1.5, 9)), y + rng.uniform(0, width), 6, _tree)
