@@ -1,0 +1,85 @@
+"""The codecs that frames can be compressed with, loaded when they are asked for.
+
+Listing them imports neither TensorFlow nor a codec:
+
+    from tfod_compress import codecs
+    codecs.names()                  # ["jpeg", "jpeg-gray", "png", …]
+    codec = codecs.get("jpeg")
+    data = codec.encode(rgb, 20)
+    rgb = codec.decode(data)
+"""
+
+import importlib
+import typing
+
+from tfod_compress.errors import InputError
+
+
+class Entry(typing.NamedTuple):
+    """Where a codec is and what it needs.
+
+    Attributes:
+      target: "module:Class"; the class is made without arguments, or with those of `get`.
+      about: one line for lists.
+      package: what to install where importing the module fails.
+    """
+
+    target: str
+    about: str
+    package: str
+
+
+_REGISTRY = {}
+
+
+def register(name, target, about, package):
+    """Adds a codec.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    if name in _REGISTRY:
+        raise ValueError(f"codec {name!r} is registered twice: {_REGISTRY[name].target} and {target}")
+    _REGISTRY[name] = Entry(target, about, package)
+
+
+def names():
+    """All names, sorted."""
+    return sorted(_REGISTRY)
+
+
+def about(name):
+    """The `Entry` of a codec, without importing it.
+
+    Raises:
+      InputError: no such codec; the message lists those that are.
+    """
+    if name not in _REGISTRY:
+        raise InputError(f"unknown codec {name!r}; there are {', '.join(names())} (--codec)")
+    return _REGISTRY[name]
+
+
+def get(name, **options):
+    """A codec, ready to use.
+
+    Args:
+      name: one of `names()`.
+      **options: what the codec's class takes, such as the folder of a learned codec.
+
+    Raises:
+      InputError: no such codec, or this machine lacks a package it needs.
+    """
+    entry = about(name)
+    module, _, cls = entry.target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), cls)
+    except ImportError as error:
+        raise InputError(f"codec {name} needs the package {entry.package}, which this machine lacks "
+                         f"({error}); pip install {entry.package}") from error
+    return found(**options)
+
+
+register("jpeg", "tfod_compress.codecs.jpeg:Jpeg", "baseline JPEG, 4:2:0, libjpeg-turbo", "opencv-python-headless")
+register("jpeg-gray", "tfod_compress.codecs.jpeg:JpegGray", "baseline JPEG of the luma alone, libjpeg-turbo",
+         "opencv-python-headless")
+register("png", "tfod_compress.codecs.pillow:Png", "PNG: the lossless anchor", "pillow")

@@ -1,0 +1,146 @@
+"""The folder of a record set while it is made: its name, its lock, what it was begun with.
+
+A record set grows in `<name>.unfinished` and takes its name when it is whole, so that a folder with the right
+name is always complete. A run that was killed goes on where whole shards end.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import time
+
+from tfod_compress.errors import InputError
+from tfod_compress.files import write_json
+
+PLAN = "plan.json"
+_LOCK_SECONDS = 2  # killed workers need a moment to let go of an inherited lock
+
+
+def unfinished(folder):
+    """Where the record set `folder` grows."""
+    folder = pathlib.Path(folder)
+    return folder.with_name(f"{folder.name}.unfinished")
+
+
+@contextlib.contextmanager
+def locked(folders):
+    """Keeps other runs out of the record sets `folders`; the system lifts the locks of a killed run.
+
+    Raises:
+      InputError: another run is at work on one of them.
+    """
+    with contextlib.ExitStack() as stack:
+        for folder in sorted(folders):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            path = folder.with_name(f".{folder.name}.lock")
+            file = stack.enter_context(open(path, "a"))
+            deadline = time.monotonic() + _LOCK_SECONDS
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise InputError(f"{folder}: another run is making this record set; wait for it, or "
+                                         "choose another --output") from None
+                    time.sleep(0.05)
+        yield
+
+
+def prepare(folder, plan, overwrite):
+    """Makes a record set's folder ready for work.
+
+    Args:
+      folder: the finished record set's path.
+      plan: everything that decides its bytes, JSON values: {name: value}.
+      overwrite: whether what was made from another plan may go.
+
+    Returns:
+      Whether there is anything to do.
+
+    Raises:
+      InputError: the folder holds a record set, finished or not, made from another plan; the message says
+        what differs.
+    """
+    growing = unfinished(folder)
+    if folder.exists():
+        found = read_manifest(folder).get("plan")
+        if found == plan:
+            return False
+        if not overwrite:
+            raise InputError(_differs(folder, found, plan))
+    if growing.exists():
+        found = _read(growing / PLAN)
+        if found == plan:
+            for path in growing.glob(".*.tmp"):
+                path.unlink()
+            return True
+        if found and not overwrite:
+            raise InputError(_differs(growing, found, plan))
+        shutil.rmtree(growing)
+    growing.mkdir(parents=True)
+    write_json(growing / PLAN, plan)
+    return True
+
+
+def publish(folder, notes):
+    """Gives a grown record set its name; what had the name before goes.
+
+    Args:
+      folder: the record set's path.
+      notes: names of files in the growing folder that are of no use any more.
+    """
+    growing = unfinished(folder)
+    for path in sorted(growing.iterdir()):
+        if path.name not in notes:
+            _sync(path)
+    for name in [*notes, PLAN]:
+        (growing / name).unlink(missing_ok=True)
+    _sync(growing)
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if folder.exists():
+        folder.rename(old)
+    growing.rename(folder)
+    _sync(folder.parent)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def _sync(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _differs(folder, found, plan):
+    cure = "--overwrite makes it anew, another --output keeps both"
+    if not found:
+        return f"{folder}: there is something else than a record set of this program; remove it, or choose " \
+               "another --output"
+    parts = []
+    for name in sorted(set(found) | set(plan)):
+        if found.get(name) == plan.get(name):
+            continue
+        was, now = (json.dumps(value.get(name)) for value in (found, plan))
+        parts.append(f"{name} changed" if max(len(was), len(now)) > 60 else f"{name} was {was}, is now {now}")
+    return f"{folder}: made from something else: {'; '.join(parts)}; {cure}"
+
+
+def read_manifest(folder):
+    """The content of a finished record set's manifest.json; {} where it cannot be read."""
+    return _read(pathlib.Path(folder) / "manifest.json")

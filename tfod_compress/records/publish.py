@@ -1,0 +1,84 @@
+"""What stands beside the shards of a record set: manifest.json, images.csv, the lists of what was left out."""
+
+import csv
+
+from tfod_compress.files import atomic_file, write_json
+from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.records import shards
+
+CSV_COLUMNS = {
+    "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db"),
+    "broken_frames.csv": ("path", "reason"),
+    "dropped_boxes.csv": ("source_id", "class", "box", "reason"),
+}
+
+
+def describe(folder, names, splits, broken, plan, manifest):
+    """Writes everything but the shards.
+
+    Args:
+      folder: the growing folder, all shards and their notes in it.
+      names: the shards' names, in order.
+      splits: names of the splits.
+      broken: [(path, reason)].
+      plan: what decides the bytes; goes into the manifest.
+      manifest: the manifest's other entries that are known before.
+
+    Returns:
+      The manifest.
+    """
+    totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(LABEL_MAP.values(), 0), "pixels": 0,
+              "coded_bytes": 0, "stored_bytes": 0, "files": {}, "negatives": 0, "clipped_boxes": 0, "dropped_boxes": 0,
+              "ignored_boxes": 0, "psnr_frames": 0}
+    psnr_sum = 0.0
+    with _table(folder, "images.csv") as images, _table(folder, "dropped_boxes.csv") as dropped:
+        for name in names:
+            note = shards.finished_note(folder, name)
+            for source_id, width, height, coded_bytes, psnr in note["frames"]:
+                images((source_id, note["split"], width, height, coded_bytes,
+                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr))
+                totals["frames"][note["split"]] += 1
+                totals["pixels"] += width * height
+                totals["coded_bytes"] += coded_bytes
+                totals["psnr_frames"] += psnr is not None
+                psnr_sum += float(psnr or 0)
+            for source_id, class_name, edges, reason in note["dropped"]:
+                dropped((source_id, class_name, " ".join(edges), reason))
+            for class_name, count in note["boxes"].items():
+                totals["boxes"][class_name] += count
+            for key, field in (("negatives", "negatives"), ("clipped_boxes", "clipped"), ("ignored_boxes", "ignored")):
+                totals[key] += note[field]
+            totals["dropped_boxes"] += len(note["dropped"])
+            totals["stored_bytes"] += note["bytes"]
+            totals["files"][name] = note["sha256"]
+    with _table(folder, "broken_frames.csv") as row:
+        for item in broken:
+            row(item)
+    totals["frames"]["broken"] = len(broken)
+    with atomic_file(folder / "label_map.pbtxt", "w") as file:
+        for number, name in LABEL_MAP.items():
+            file.write(f"item {{\n  id: {number}\n  name: '{name}'\n}}\n")
+    for name in (*CSV_COLUMNS, "label_map.pbtxt"):
+        totals["files"][name] = shards.file_sha256(folder / name)
+    lossless = psnr_sum == float("inf")
+    manifest = {
+        **manifest, **totals, "bpp": 8 * totals["coded_bytes"] / totals["pixels"], "lossless": lossless,
+        "psnr_db": round(psnr_sum / totals["psnr_frames"], 4) if totals["psnr_frames"] and not lossless else None,
+        "plan": plan}
+    write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+class _table:
+    """A CSV file that appears whole; entering gives the function that writes a row."""
+
+    def __init__(self, folder, name):
+        self._context, self._name = atomic_file(folder / name, "w"), name
+
+    def __enter__(self):
+        writer = csv.writer(self._context.__enter__(), lineterminator="\n")
+        writer.writerow(CSV_COLUMNS[self._name])
+        return writer.writerow
+
+    def __exit__(self, *error):
+        return self._context.__exit__(*error)

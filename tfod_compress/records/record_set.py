@@ -1,0 +1,92 @@
+"""Read a record set, without TensorFlow."""
+
+import functools
+import json
+import pathlib
+import re
+
+from tfod_compress.errors import InputError
+from tfod_compress.records import example as examples
+from tfod_compress.records.framing import read_records
+
+_ITEM = re.compile(r"item\s*{([^}]*)}")
+
+
+class RecordSet:
+    """The TFRecords of one data set at one codec and quality.
+
+    Attributes:
+      path: the folder; name: its name, e.g. "jpeg-q20".
+      manifest: the content of manifest.json.
+      label_map: {1: "PassengerCar", …}.
+
+    Raises:
+      InputError: the folder is missing, unfinished, no record set, or holds no frame.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.name = self.path.resolve().name
+        if not self.path.is_dir():
+            hint = " (an unfinished one is there: run make_tfrecords again)" if (
+                self.path.parent / f"{self.path.name}.unfinished").is_dir() else ""
+            raise InputError(f"{self.path}: no such record set{hint}; make it with tools.make_tfrecords")
+        try:
+            self.manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: not a record set: it has no manifest.json; make one with "
+                             "tools.make_tfrecords") from None
+        except ValueError as error:
+            raise InputError(f"{self.path / 'manifest.json'}: damaged ({error}); make the record set again") from error
+        if not isinstance(self.manifest, dict) or not isinstance(self.manifest.get("files"), dict):
+            raise InputError(f"{self.path / 'manifest.json'}: not the manifest of a record set")
+        if not self.splits:
+            raise InputError(f"{self.path}: the record set is empty; make it again with tools.make_tfrecords")
+        self.label_map = read_label_map(self.path / "label_map.pbtxt")
+
+    @functools.cached_property
+    def splits(self):
+        """Names of the splits that hold frames, e.g. ["train", "val"]."""
+        return [name for name, count in self.manifest.get("frames", {}).items() if name != "broken" and count]
+
+    def files(self, split):
+        """The split's shards, sorted: [Path]; empty where it has none.
+
+        Raises:
+          InputError: the manifest lists a shard that is not there.
+        """
+        paths = [self.path / name for name in sorted(self.manifest["files"])
+                 if name.startswith(f"{split}-") and name.endswith(".tfrecord")]
+        for path in paths:
+            if not path.is_file():
+                raise InputError(f"{path}: missing; make the record set again")
+        return paths
+
+    def examples(self, split):
+        """Yields the split's frames as `Example`; InputError where a shard is damaged."""
+        for path in self.files(split):
+            for index, data in enumerate(read_records(path)):
+                try:
+                    yield examples.parse(data)
+                except ValueError as error:
+                    raise InputError(f"{path}: record {index}: {error}; make the record set again") from error
+
+
+def read_label_map(path):
+    """{id: name} of a label map in protobuf's text format.
+
+    Raises:
+      InputError: missing, or without a single class.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; make the record set again") from error
+    found = {}
+    for body in _ITEM.findall(text):
+        number, name = re.search(r"\bid\s*:\s*(\d+)", body), re.search(r"\bname\s*:\s*[\"']([^\"']+)[\"']", body)
+        if number and name:
+            found[int(number.group(1))] = name.group(1)
+    if not found:
+        raise InputError(f"{path}: no class in the label map")
+    return found

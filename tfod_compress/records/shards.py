@@ -1,0 +1,165 @@
+"""Write one shard of every record set of a run: each frame is read once and coded at every quality."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import cv2
+import numpy as np
+
+from tfod_compress.codecs import get as get_codec
+from tfod_compress.errors import InputError
+from tfod_compress.files import atomic_file, write_json
+from tfod_compress.frames import BrokenFrame, read_frame
+from tfod_compress.labels.base import FrameLabels
+from tfod_compress.labels.boxes import clean
+from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.records import example
+from tfod_compress.records.framing import frame as record_frame
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One shard to write, in all record sets where it is missing.
+
+    Attributes:
+      name: "train-00000-of-00004.tfrecord".
+      split: "train".
+      frames: [FramePath].
+      measured: source_ids of the frames whose PSNR is measured.
+      folders: {quality: folder of the unfinished record set}.
+    """
+
+    name: str
+    split: str
+    frames: list
+    measured: frozenset
+    folders: dict
+
+
+def shard_names(split, count):
+    """The usual names of `count` shards."""
+    return [f"{split}-{index:05d}-of-{count:05d}.tfrecord" for index in range(count)]
+
+
+def note_path(folder, name):
+    """Where the note about a finished shard lies until the whole record set is finished."""
+    return pathlib.Path(folder) / f"{name}.json"
+
+
+def finished_note(folder, name):
+    """The note of a shard that is whole, or None: its bytes are checked against the note."""
+    try:
+        note = json.loads(note_path(folder, name).read_text(encoding="utf-8"))
+        if note["sha256"] == file_sha256(pathlib.Path(folder) / name):
+            return note
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def file_sha256(path):
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file):
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_frame):
+    """Writes the shard and, beside it, the note about what it holds; both whole or not at all.
+
+    Args:
+      shard: `Shard`.
+      codec: the codec.
+      labels: what `open_labels` gave.
+      class_map: `ClassMap`.
+      min_box_px: see `labels.boxes.clean`.
+      max_pixels: limit on a frame's size.
+      on_frame: called with (frames, raw bytes) after every frame.
+
+    Raises:
+      InputError: a frame can no longer be read.
+    """
+    qualities = list(shard.folders)
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name))
+                   for folder in shard.folders.values()]
+        for path in shard.frames:
+            rgb, boxes = _read(path, labels, class_map, min_box_px, max_pixels)
+            for writer, data in zip(writers, codec.encode_many(rgb, qualities), strict=True):
+                _write_frame(writer, path, rgb, boxes, data, codec, path.source_id in shard.measured)
+            on_frame(1, rgb.size)
+    for folder, writer in zip(shard.folders.values(), writers, strict=True):
+        write_json(note_path(folder, shard.name), {"split": shard.split, **writer.note})
+
+
+def _read(path, labels, class_map, min_box_px, max_pixels):
+    try:
+        rgb = read_frame(path.path, max_pixels)
+    except BrokenFrame as error:
+        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
+    found = labels.read(path.source_id) if labels.has(path.source_id) else FrameLabels([])
+    try:
+        return rgb, clean(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)
+    except KeyError as error:
+        raise InputError(f"{path.path}: its labels changed while they were converted; run again") from error
+
+
+def _write_frame(writer, path, rgb, boxes, data, codec, measure):
+    height, width, _ = rgb.shape
+    decoded = codec.decode(data) if measure and not codec.lossless or codec.stored_as is None else None
+    stored, stored_as = data, codec.stored_as
+    if stored_as is None:
+        stored, stored_as = get_codec("png").encode(decoded), "png"
+    psnr = (float("inf") if codec.lossless else psnr_db(rgb, decoded)) if measure else None
+    writer.add(example.build(path.source_id, path.path.rsplit("/", 1)[-1], stored, stored_as, width, height,
+                             boxes, len(data)), path.source_id, width, height, len(data), psnr, boxes)
+
+
+def psnr_db(a, b):
+    """Peak signal-to-noise ratio of two uint8 arrays in dB: 10 log10(255^2 / MSE over all samples); inf if equal."""
+    squares = cv2.norm(np.ascontiguousarray(a), np.ascontiguousarray(b), cv2.NORM_L2SQR)
+    return float("inf") if squares == 0 else float(10 * np.log10(255.0**2 * a.size / squares))
+
+
+class _Writer:
+    """One shard file of one record set while it is written, and what will be said about it."""
+
+    def __init__(self, path):
+        self._path, self._digest = path, hashlib.sha256()
+        self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(LABEL_MAP.values(), 0),
+                     "dropped": [], "clipped": 0, "ignored": 0, "negatives": 0}
+
+    def __enter__(self):
+        self._context = atomic_file(self._path)
+        self._file = self._context.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.note["sha256"] = self._digest.hexdigest()
+        return self._context.__exit__(*error)
+
+    def add(self, data, source_id, width, height, coded_bytes, psnr, boxes):
+        header, footer = record_frame(data)
+        for part in (header, data, footer):
+            self._file.write(part)
+            self._digest.update(part)
+            self.note["bytes"] += len(part)
+        if psnr is not None:
+            psnr = "inf" if psnr == float("inf") else round(psnr, 4)
+        self.note["frames"].append([source_id, width, height, coded_bytes, psnr])
+        for number in boxes.class_ids:
+            self.note["boxes"][LABEL_MAP[int(number)]] += 1
+        self.note["dropped"] += [[source_id, name, [str(round(edge, 3)) for edge in edges], reason]
+                                 for name, edges, reason in boxes.dropped]
+        self.note["clipped"] += boxes.clipped
+        self.note["ignored"] += boxes.ignored
+        self.note["negatives"] += not len(boxes.class_ids)

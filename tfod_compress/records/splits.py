@@ -1,0 +1,84 @@
+"""Which frame goes to training, validation and test."""
+
+import hashlib
+import re
+
+from tfod_compress.errors import InputError
+
+
+def group_keys(source_ids, split_by):
+    """The group of each frame: frames of one group stay on one side.
+
+    Args:
+      source_ids: texts.
+      split_by: regular expression; the group is its first capture group, or the whole match. None makes
+        every frame its own group.
+
+    Returns:
+      [text].
+
+    Raises:
+      InputError: not a regular expression, or one that a frame does not match.
+    """
+    if split_by is None:
+        return list(source_ids)
+    try:
+        pattern = re.compile(split_by)
+    except re.error as error:
+        raise InputError(f"--split_by {split_by!r} is not a regular expression: {error}") from error
+    keys = []
+    for source_id in source_ids:
+        found = pattern.search(source_id)
+        if not found:
+            raise InputError(f"--split_by {split_by!r} does not match the frame {source_id}")
+        keys.append(found.group(1) if pattern.groups and found.group(1) is not None else found.group(0))
+    return keys
+
+
+def assign(keys, fractions, seed):
+    """Assigns groups to splits, by the hash of the group's key and a seed.
+
+    Args:
+      keys: the group of each frame.
+      fractions: {split: share of the frames} of all splits but "train", which gets the rest.
+      seed: a number.
+
+    Returns:
+      [split name], one for each frame. Each split with a share above zero gets at least one group where there
+      are enough groups for all, "train" included.
+    """
+    sizes = {}
+    for key in keys:
+        sizes[key] = sizes.get(key, 0) + 1
+    order = sorted(sizes, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
+    wanted = [(name, share) for name, share in fractions.items() if share > 0]
+    side = {}
+    for place, (name, share) in enumerate(wanted):
+        target, have = share * len(keys), 0
+        free = [key for key in order if key not in side]
+        # One group at least stays for each split to come, and one for train.
+        spare = len(free) - (len(wanted) - place)
+        if spare < 1:
+            break
+        for key in free:
+            if spare and have + sizes[key] / 2 <= target:
+                side[key], have, spare = name, have + sizes[key], spare - 1
+        if not have:
+            side[min(free, key=lambda key: sizes[key])] = name
+    return [side.get(key, "train") for key in keys]
+
+
+def assign_folds(keys, folds, seed):
+    """[split name] as `assign`, but `folds` sides named fold0, fold1, … of about the same number of frames."""
+    sizes = {}
+    for key in keys:
+        sizes[key] = sizes.get(key, 0) + 1
+    if len(sizes) < folds:
+        raise InputError(f"--folds {folds}: there are only {len(sizes)} groups of frames")
+    order = sorted(sizes, key=lambda key: (-sizes[key], hashlib.sha256(f"{seed}/{key}".encode()).digest()))
+    loads, side = [0] * folds, {}
+    for key in order:
+        fold = loads.index(min(loads))
+        side[key] = f"fold{fold}"
+        loads[fold] += sizes[key]
+    return [side[key] for key in keys]

@@ -1,0 +1,73 @@
+"""Turn labelled frames into TFRecords, one record set for each quality, in one pass over the frames.
+
+  python -m tools.make_tfrecords --quality 20
+  python -m tools.make_tfrecords --frames data/frames --labels data/labels --quality 100,40,20,5
+  python -m tools.make_tfrecords --frames kitti/image_2 --labels kitti/label_2 --class_map kitti.yaml --quality 20
+  python -m tools.make_tfrecords --codec png
+
+Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV. A run that was
+interrupted goes on where it stopped when the same command is given again.
+"""
+
+from absl import flags
+
+from tools import command
+
+_FRAMES = flags.DEFINE_string("frames", "data/frames", "Folder of frames, at any depth.")
+_LABELS = flags.DEFINE_string("labels", "data/labels", "Folder of label files, or one file (COCO, CSV).")
+_FORMAT = flags.DEFINE_string("label_format", "auto", "auto (by content), voc, kitti, coco, yolo or csv.")
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map", None, "YAML file of lines such as \"Car: PassengerCar\" or \"Tram: ignore\".")
+_NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names; without it one is looked for near the labels.")
+_CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
+_QUALITY = flags.DEFINE_list("quality", None, "One quality or several, such as 100,40,20,5; without it the codec's "
+                             "default.")
+_OUTPUT = flags.DEFINE_string("output", "tfrecords", "Folder that gets the record sets.")
+_VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validation.")
+_TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
+_SPLIT_BY = flags.DEFINE_string("split_by", None, "Regular expression on a frame's path below --frames: frames with "
+                                "the same first group stay on one side, for example '^(seq\\d+)/'.")
+_FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the assignment to splits and of the sample that is measured.")
+_SHARDS = flags.DEFINE_integer("num_shards", 0, "Files of each split; 0: 20 frames a file up to 16 files, then 500.")
+_WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each core.")
+_ON_BROKEN = flags.DEFINE_enum("on_broken", "skip", ["skip", "fail"], "Broken frames: list and skip them, or stop.")
+_MAX_BROKEN = flags.DEFINE_float("max_broken", 0.05, "Stop where more than this share of the frames is broken.")
+_UNLABELLED = flags.DEFINE_enum("unlabelled", "fail", ["fail", "skip", "negative"],
+                                "Frames without labels: stop, leave them out, or keep them without boxes.")
+_MIN_BOX = flags.DEFINE_float("min_box_px", 1.0, "Drop boxes whose shorter side is below this many pixels.")
+_MAX_PIXELS = flags.DEFINE_integer("max_pixels", 64_000_000, "Frames of more pixels count as broken.")
+_MEASURE = flags.DEFINE_enum("measure", "sample", ["all", "sample", "none"], "Frames whose PSNR is measured.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make record sets anew that were made from something else.")
+
+
+def main():
+    qualities = [None] if _QUALITY.value is None else [_number(text) for text in _QUALITY.value]
+    if not qualities:
+        raise command.UsageError("--quality needs a number")
+    if _WORKERS.value < 0:
+        raise command.UsageError("--workers must not be negative")
+    from tfod_compress.records import conversion, summary
+
+    made = conversion.convert(
+        _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, qualities=qualities,
+        label_format=_FORMAT.value, class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
+        test_fraction=_TEST.value, split_by=_SPLIT_BY.value, folds=_FOLDS.value, seed=_SEED.value,
+        num_shards=_SHARDS.value, workers_count=_WORKERS.value or None, on_broken=_ON_BROKEN.value,
+        max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value, min_box_px=_MIN_BOX.value,
+        max_pixels=_MAX_PIXELS.value, measure=_MEASURE.value, overwrite=_OVERWRITE.value, say=print)
+    print(summary.text(made))
+
+
+def _number(text):
+    try:
+        value = float(text)
+    except ValueError:
+        raise command.UsageError(f"--quality: {text!r} is not a number") from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise command.UsageError(f"--quality: {text!r} is not a number")
+    return value
+
+
+if __name__ == "__main__":
+    command.run(main)
