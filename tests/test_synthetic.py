@@ -161,8 +161,11 @@ def test_the_camera_is_equidistant():
         np.testing.assert_allclose(pixel, (320 + 320 * degrees / 60, 180), atol=1e-9)
 
 
-@pytest.mark.parametrize("model", [vehicles.passenger_car, vehicles.truck, vehicles.van, vehicles.bus,
-                                   riders.pedestrian, riders.bicycle, riders.motorbike], ids=lambda model: model.__name__)
+MODELS = [vehicles.passenger_car, vehicles.truck, vehicles.van, vehicles.bus, riders.pedestrian, riders.bicycle,
+          riders.motorbike]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_boxes_are_those_of_the_distorted_pixels(model):
     """Painted without distortion, then distorted as a picture: the same bounds as painted through the fisheye."""
     solid = model(np.random.default_rng(3))

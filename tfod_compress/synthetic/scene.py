@@ -117,7 +117,7 @@ def _place(rng, street, camera, parameters, others):
             continue
         if abs(np.log(tall / share)) > 0.35 or _outside(box, camera) > 0.7 * parameters.most_outside:
             continue
-        if any(_overlap(box, other.box) > 0.45 for other in others):
+        if any(_overlap(box, other.box) > 0.4 for other in others):
             continue
         speed = _SPEED.get(name, _VEHICLE_SPEED) * rng.uniform(0, 1) * min(1.0, away / 12)
         return Actor(name, solid, position, heading, speed, rng.uniform(*parameters.opacity), tuple(rng.random(2)), box,

@@ -43,7 +43,7 @@ def sample_light(rng, scene):
         level = rng.uniform(0.7, 0.95)
         return kind, Light(sun, level * np.array([0.75, 0.77, 0.79]), level * np.full(3, 0.25),
                            level * np.array([196, 200, 204.0]), rng.uniform(0.004, 0.015), rng.choice([0.0, 0.5]))
-    level = rng.uniform(0.42, 0.6)
+    level = rng.uniform(0.5, 0.7)
     return kind, Light(sun, level * np.array([0.72, 0.72, 0.86]), level * np.array([0.5, 0.34, 0.24]),
                        level * np.array([196, 166, 160.0]), rng.uniform(0.003, 0.01), 1.0)
 
