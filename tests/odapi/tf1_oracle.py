@@ -60,22 +60,42 @@ def ssd_inception_v2(case, image):
     return {str(i): tensor for i, tensor in enumerate(maps)}
 
 
+def faster_rcnn(case, image):
+    """The features that proposals are made from, and those of a box, here of the whole map as if it were one crop."""
+    from object_detection.models import faster_rcnn_inception_v2_feature_extractor as inception
+    from object_detection.models import faster_rcnn_resnet_v1_feature_extractor as resnet
+
+    make = {
+        "InceptionV2": inception.FasterRCNNInceptionV2FeatureExtractor,
+        "resnet_v1_50": resnet.FasterRCNNResnet50FeatureExtractor,
+        "resnet_v1_101": resnet.FasterRCNNResnet101FeatureExtractor,
+    }[case["architecture"]]
+    extractor = make(is_training=False, first_stage_features_stride=case["stride"], **case["width"])
+    inputs = extractor.preprocess(image)
+    proposal, _ = extractor.extract_proposal_features(inputs, scope="FirstStageFeatureExtractor")
+    box = extractor.extract_box_classifier_features(proposal, scope="SecondStageFeatureExtractor")
+    return {"0": proposal, "1": box}
+
+
 def random_value(name, shape, rng):
     """Values that keep activations of order one through the network, so that a difference can be seen."""
     kind = name.rsplit("/", 1)[-1]
+    if name.endswith(("/conv3/BatchNorm/gamma", "/shortcut/BatchNorm/gamma")):
+        return rng.uniform(0.2, 0.5, shape)  # what a residual unit adds
     if kind in ("gamma", "moving_variance"):
         return rng.uniform(0.5, 1.5, shape)
     if kind in ("beta", "moving_mean", "biases"):
         return rng.normal(0, 0.2, shape)
     fan_in = shape[0] * shape[1] * (1 if kind == "depthwise_weights" else shape[2])
-    return rng.normal(0, (2 / fan_in) ** 0.5, shape)
+    scale = 1 / 64 if "resnet" in name and name.count("/") == 3 else 1  # the first layer sees pixel values
+    return rng.normal(0, scale * (2 / fan_in) ** 0.5, shape)
 
 
 def run(case):
     """{npz key: array} of one case."""
     rng = np.random.default_rng(case["seed"])
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        image = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3])
+        image = tf.compat.v1.placeholder(tf.float32, [2, None, None, 3])
         outputs = globals()[case["network"]](case, image)
         variables = tf.compat.v1.global_variables()
         values = [random_value(v.op.name, v.shape.as_list(), rng).astype(np.float32) for v in variables]

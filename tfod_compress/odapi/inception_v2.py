@@ -1,8 +1,8 @@
-"""Inception v2 in Keras, equal to slim's graph, and its SSD feature extractor.
+"""Inception v2 in Keras, equal to slim's graph, and its feature extractors for SSD and Faster R-CNN.
 
 The network is Ioffe and Szegedy's batch-normalised Inception (https://arxiv.org/abs/1502.03167, appendix) as slim
 builds it (nets/inception_v2.py): a separable first convolution, 3x3 pairs for 5x5, concatenated branches. From the
-same weights it computes the same numbers as TF1's `ssd_inception_v2` (tests/odapi/test_inception_v2.py).
+same weights it computes the same numbers as TF1's `ssd_inception_v2` and `faster_rcnn_inception_v2` (tests/odapi).
 """
 
 import tensorflow as tf
@@ -11,6 +11,7 @@ from object_detection.models import feature_map_generators
 from object_detection.utils import ops, shape_utils
 
 from tfod_compress.errors import InputError
+from tfod_compress.odapi.faster_rcnn import TwoStageFeatureExtractor
 from tfod_compress.odapi.slim_layers import ConvUnits
 
 # Channels of an inception module's branches at depth multiplier 1: the 1x1 convolution; the 1x1 before one 3x3 and
@@ -188,3 +189,35 @@ class SSDInceptionV2KerasFeatureExtractor(ssd_meta_arch.SSDKerasFeatureExtractor
         image = ops.pad_to_multiple(image, self._pad_to_multiple)
         mixed_4c, mixed_5c = self.classification_backbone(image)
         return list(self.feature_map_generator({"Mixed_4c": mixed_4c, "Mixed_5c": mixed_5c}).values())
+
+
+class FasterRCNNInceptionV2KerasFeatureExtractor(TwoStageFeatureExtractor):
+    """Faster R-CNN on Inception v2: proposals from `Mixed_4e` (stride 16), boxes from `Mixed_5a` to `Mixed_5c`."""
+
+    architecture = "InceptionV2"
+
+    def __init__(self, *args, depth_multiplier=1.0, min_depth=16, **kwargs):
+        """See `TwoStageFeatureExtractor`; a config cannot set the width, as in TF1.
+
+        Args:
+          *args: handed on.
+          depth_multiplier: see `depth_function`.
+          min_depth: see `depth_function`.
+          **kwargs: handed on.
+        """
+        super().__init__(*args, **kwargs)
+        self._depth = depth_function(depth_multiplier, min_depth)
+        self._units = ConvUnits.slim_defaults(
+            batch_norm_training=self._train_batch_norm, batch_norm_decay=0.9997, batch_norm_epsilon=0.001
+        )  # TF1's extractor takes a weight decay and does not use it
+
+    def preprocess(self, resized_inputs):
+        """Float32 [batch, height, width, 3] from [0, 255] to [-1, 1]."""
+        return (2.0 / 255.0) * resized_inputs - 1.0
+
+    def _proposal_features(self, image):
+        x = root(image, self._depth, self._units)
+        return modules(x, "Mixed_3b", "Mixed_4e", self._depth, self._units)["Mixed_4e"]
+
+    def _box_classifier_features(self, features):
+        return modules(features, "Mixed_5a", "Mixed_5c", self._depth, self._units)["Mixed_5c"]

@@ -63,7 +63,7 @@ class ConvUnits:
 
         return cls(arguments, batch_norm, lambda name: tf.keras.layers.ReLU(name=name))
 
-    def conv(self, x, name, depth, size, stride=1, stddev=None, padding="same", activate=True):
+    def conv(self, x, name, depth, size, stride=1, stddev=None, padding="same", rate=1, activate=True):
         """A unit on x: float32 [batch, height, width, channels] -> [batch, ceil(height / stride), …, depth].
 
         Args:
@@ -74,12 +74,15 @@ class ConvUnits:
           stride: down and across.
           stddev: of a truncated normal initialiser that goes before the shared one.
           padding: "same", or "valid" for inputs that were padded before.
+          rate: of the dilated (atrous) kernel.
           activate: False leaves the activation out.
         """
         arguments = dict(self._conv_arguments)
         if stddev is not None:
             arguments["kernel_initializer"] = tf.keras.initializers.TruncatedNormal(stddev=stddev)
-        conv = tf.keras.layers.Conv2D(depth, size, strides=stride, padding=padding, name=name, **arguments)
+        conv = tf.keras.layers.Conv2D(
+            depth, size, strides=stride, padding=padding, dilation_rate=rate, name=name, **arguments
+        )
         return self._finish(conv(x), name, activate)
 
     def separable_conv(self, x, name, depth, size, channel_multiplier, stride, stddev):

@@ -14,6 +14,9 @@ _VARIABLES = {
 # The layers of the OD API's own KerasMultiResolutionFeatureMaps put into the name what slim puts into the scope.
 _LAYERS = ((re.compile(r"_batchnorm$"), "/BatchNorm"), (re.compile(r"_conv$"), ""))
 
+# TF1's first stage builds all of ResNet and uses it up to block3; the second stage has a block4 of its own.
+UNUSED = re.compile(r"FirstStageFeatureExtractor/resnet_v1_\d+/block4/")
+
 
 def ssd_feature_extractor(extractor, scope="FeatureExtractor/InceptionV2"):
     """The variables of an `SSDInceptionV2KerasFeatureExtractor` that was built, by their TF1 names.
@@ -26,6 +29,19 @@ def ssd_feature_extractor(extractor, scope="FeatureExtractor/InceptionV2"):
       {TF1 variable name: tf.Variable}, one entry for every variable; shapes and layouts are the same on both sides.
     """
     return by_layer(extractor, scope)
+
+
+def faster_rcnn_feature_extractor(extractor):
+    """The variables of a built `TwoStageFeatureExtractor`, by their TF1 names; see `ssd_feature_extractor`.
+
+    Of TF1's variables those that match `UNUSED` have no counterpart.
+    """
+    proposal = extractor.get_proposal_feature_extractor_model()
+    box_classifier = extractor.get_box_classifier_feature_extractor_model()
+    return {
+        **by_layer(proposal, f"FirstStageFeatureExtractor/{extractor.architecture}"),
+        **by_layer(box_classifier, f"SecondStageFeatureExtractor/{extractor.architecture}"),
+    }
 
 
 def by_layer(model, scope):
