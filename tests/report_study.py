@@ -1,11 +1,14 @@
 """A finished study's folder without any training: drawn frames, detections that get worse as the quality falls."""
 
+import io
 import json
 
 import numpy as np
+from PIL import Image
 
-from tests import tiny_records
 from tfod_compress import metrics
+from tfod_compress.labels.boxes import Boxes
+from tfod_compress.records import example, framing
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
 QUALITIES = (100, 40, 20, 10, 5)
@@ -38,7 +41,7 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
     for quality in qualities:
         path = folder / "tfrecords" / f"jpeg-q{quality}"
         if record_sets:
-            tiny_records.write(path, images, labels, quality=quality, names=names, split_by=r"^(seq\d+)/")
+            _record_set(path, images, labels, quality, names)
         for regime in regimes:
             for seed in seeds if regime == "off_the_shelf" or quality == qualities[-1] else ():
                 trained_on = quality if regime == "task_ft" else qualities[0]
@@ -82,6 +85,28 @@ def _frames(count, size, names):
         source_id = f"seq{number // 3:03d}/{number:06d}"
         images[source_id], labels[source_id] = np.clip(image, 0, 255).astype(np.uint8), boxes
     return images, labels
+
+
+def _record_set(folder, images, labels, quality, names):
+    """The frames as JPEG in one shard."""
+    folder.mkdir(parents=True)
+    with open(folder / "val-00000-of-00001.tfrecord", "wb") as file:
+        for source_id, image in images.items():
+            coded = io.BytesIO()
+            Image.fromarray(image).save(coded, "JPEG", quality=quality)
+            table = np.array(labels[source_id], np.float32).reshape(-1, 5)
+            none = np.zeros(len(table), bool)
+            boxes = Boxes(table[:, :4], table[:, 4].astype(np.int64), none, none, None, None, [], 0, 0)
+            height, width = image.shape[:2]
+            data = example.build(source_id, f"{source_id}.bmp", coded.getvalue(), "jpeg", width, height, boxes,
+                                 coded.tell())
+            header, footer = framing.frame(data)
+            file.write(header + data + footer)
+    (folder / "label_map.pbtxt").write_text("".join(
+        f'item {{\n  id: {number}\n  name: "{name}"\n}}\n' for number, name in names.items()))
+    (folder / "manifest.json").write_text(json.dumps({
+        "codec": "jpeg", "codec_version": "made up", "quality": quality, "frames": {"train": 0, "val": len(images)},
+        "psnr_db": 20 + quality / 5, "split_by": r"^(seq\d+)/", "files": {"val-00000-of-00001.tfrecord": ""}}))
 
 
 def _truth(images, labels, names):

@@ -172,7 +172,7 @@ def test_seeds_give_mean_and_the_widest_interval(tmp_path):
 
 def test_every_figure_is_drawn_and_right_on_dark_ground(finished):
     files = sorted((finished / "figures").glob("*.svg"))
-    assert [path.name.split("_")[0] for path in files] == ["class", "rate", "training"]
+    assert [path.name.split("_")[0] for path in files] == ["accuracy", "class", "rate", "training"]
     text = (finished / "report.html").read_text(encoding="utf-8")
     for path in files:
         root = ET.parse(path).getroot()
@@ -281,7 +281,7 @@ def test_command_writes_page_csv_and_figures(study, run_tool):
     done = run_tool("make_report", study)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"report: {study / 'report.html'}")
-    assert (study / "results.csv").is_file() and len(list((study / "figures").glob("*.svg"))) == 3
+    assert (study / "results.csv").is_file() and len(list((study / "figures").glob("*.svg"))) == 4
 
 
 @pytest.mark.parametrize(("damage", "told"), [

@@ -2,9 +2,20 @@
 
 Example:
   python -m tools.make_report runs/demo
+  python -m tools.make_report runs/demo --margin 0.01 --cars 200 --price_per_tb_month 20
 """
 
+from absl import flags
+
 from tools import command
+
+_MARGIN = flags.DEFINE_float("margin", 0.02, "Loss of weighted mAP that does not matter: what a safe compression may "
+                             "lose at most, above 0.", lower_bound=1e-9, upper_bound=1)
+_CARS = flags.DEFINE_float("cars", 10, "Cars of the fleet whose storage is told.", lower_bound=0)
+_HOURS = flags.DEFINE_float("hours_per_day", 8, "Hours a day that each of them records.", 0, 24)
+_GB = flags.DEFINE_float("gb_per_minute", 9, "GB a minute that each of them records, uncompressed.", lower_bound=0)
+_PRICE = flags.DEFINE_float("price_per_tb_month", None, "Price of keeping a TB for a month, in any currency; without "
+                            "it no money is told.", lower_bound=0)
 
 
 def main(arguments):
@@ -12,7 +23,8 @@ def main(arguments):
         raise command.UsageError("give one study folder, such as runs/demo")
     from tfod_compress import report
 
-    report.make_report(arguments[0])
+    fleet = report.Fleet(_CARS.value, _HOURS.value, _GB.value, _PRICE.value)
+    report.make_report(arguments[0], margin=_MARGIN.value, fleet=fleet)
     print(report.print_table(arguments[0]))
 
 

@@ -93,6 +93,48 @@ def _mark_qualities(panel, series):
                        color=theme.stand_in("muted"))
 
 
+def accuracy_kept(series_list, curves):
+    """Share of the best quality's accuracy that is kept, against JPEG quality, beside published curves as thin lines.
+
+    Args:
+      series_list: list of findings.Series; those of other codecs, or of one quality, are passed over.
+      curves: list of published.Curve.
+
+    Returns:
+      A Drawing, or None where no series is left.
+    """
+    own = [s for s in series_list if s.codec.startswith("jpeg") and s.codec != "jpeg2000" and len(s.rows) > 1
+           and all(isinstance(row.quality, (int, float)) for row in s.rows) and "off_the_shelf" in s.reference.cells]
+    if not own:
+        return None
+    with theme.drawing():
+        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+        panel = figure.subplots()
+        for index, series in enumerate(own):
+            best = series.reference.cells["off_the_shelf"].estimate("weighted_map").value
+            for order, regime in enumerate(series.regimes() if best > 0 else ()):
+                rows = [row for row in series.rows if regime in row.cells]
+                colour, marker = theme.regime_style(regime, order)
+                label = words.regime_name(regime)
+                panel.plot([row.quality for row in rows],
+                           [row.cells[regime].estimate("weighted_map").value / best for row in rows],
+                           color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[index % 4], zorder=3,
+                           label=label if len(own) == 1 else f"{label}, {series.name}")
+        groups = list(dict.fromkeys(curve.group for curve in curves))
+        for curve in curves:
+            first = next(c for c in curves if c.group == curve.group) is curve
+            panel.plot(curve.qualities, curve.kept, color=theme.stand_in("muted"), linewidth=0.9, alpha=0.8,
+                       linestyle=_LINE_STYLES[groups.index(curve.group) % len(_LINE_STYLES)],
+                       label=curve.group if first else None)
+        panel.set_ylim(0, None)
+        panel.set_xlim(0, 102)
+        panel.set_xlabel("JPEG quality")
+        panel.set_ylabel("accuracy, share of that at best quality")
+        panel.legend(loc="lower right", fontsize=9)
+        return theme.finish(figure, "accuracy_kept", "Line chart: share of the accuracy at best quality that is kept, "
+                            "against JPEG quality; this study's and published ones.")
+
+
 def _top(cell):
     found = cell.estimate("weighted_map")
     return found.value if found.high is None else found.high

@@ -73,7 +73,7 @@ class Difference:
         return SHOWN if same_side else NOT_SHOWN
 
     def __str__(self):
-        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
+        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
         return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} seeds"
 
 

@@ -9,23 +9,25 @@ import jinja2
 import matplotlib
 import numpy as np
 
-from tfod_compress import __version__
+from tfod_compress import __version__, published
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
-from tfod_compress.report import figures, findings, gallery, tables, theme, words
+from tfod_compress.report import figures, findings, gallery, safe_compression, tables, theme, words
 from tfod_compress.report.study_folder import read_study, sha256
 
 QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
             "loss does retraining win back?")
 
 
-def make_report(study_dir):
+def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
     """Writes report.html, results.csv and figures/*.svg into a study's folder.
 
     The same folder gives the same bytes.
 
     Args:
       study_dir: a study's folder with results.json, evaluations/ and, for pictures, tfrecords/.
+      margin: loss of weighted mAP that does not matter, above 0; what "safe" means on the page.
+      fleet: a Fleet whose storage is told, or None for that of the LMU study.
 
     Returns:
       The path of report.html.
@@ -46,6 +48,9 @@ def make_report(study_dir):
     drawn = _drawings(study, series_list, truths)
     page = _template().render(
         study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
+        safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet())
+               for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin)]
+              for series in series_list], lmu=_lmu_sentence() if drawn["kept"] else "",
         tables=tables, drawn=drawn, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
         comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
@@ -65,8 +70,19 @@ def _drawings(study, series_list, truths):
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
                        for e in study.evaluated}
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
-    return {"rate": [figures.rate_accuracy(series_list)], "classes": [d for d in heat_maps if d is not None],
-            "training": [loss] if loss is not None else []}
+    kept = figures.accuracy_kept(series_list, published.jpeg_curves())
+    drawn = {"rate": [figures.rate_accuracy(series_list)], "kept": [kept], "classes": heat_maps, "training": [loss]}
+    return {section: [d for d in drawings if d is not None] for section, drawings in drawn.items()}
+
+
+def _lmu_sentence():
+    """The LMU study printed single cells and no curve, so its numbers cannot be drawn as one."""
+    found = {}
+    for row in published.load("lmu_detection").rows:
+        if row["detector"] == "ssd_inception_v2" and row["quality"]:
+            found.setdefault(row["codec"], []).append(f"{float(row['weighted_map']):.3f} at {row['quality']}")
+    cells = "; ".join(f"{words.codec_name(codec)} {', '.join(values)}" for codec, values in found.items())
+    return f"Davletshina and Singla 2020 (LMU) printed weighted mAP of SSD Inception v2, 600x600, retrained: {cells}."
 
 
 def _objects_per_class(truth):

@@ -59,7 +59,7 @@ def percent(fraction):
         return "–"
     value = 100 * fraction
     text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
-    return f"{text.replace('-', '−')} %"
+    return f"{text.replace('-', '−')}\u00a0%"
 
 
 def rate(bpp):
@@ -73,7 +73,7 @@ def size(count):
     value, power = float(count), 0
     while value >= 999.5 and power < len(units) - 1:
         value, power = value / 1000, power + 1
-    return f"{value:.0f} {units[power]}" if power == 0 or value >= 99.95 else f"{value:.3g} {units[power]}"
+    return f"{value:.0f}\u00a0{units[power]}" if power == 0 or value >= 99.95 else f"{value:.3g}\u00a0{units[power]}"
 
 
 def duration(seconds):
