@@ -147,7 +147,7 @@ def test_no_loss_means_nothing_to_win_back(study):
 
 def test_without_comparisons_nothing_is_called_tested(study):
     series, = findings.series_of(read_study(change(study, lambda results: results.update(comparisons=[]))))
-    assert "wins back" not in findings.headline(series)
+    assert "wins back" not in findings.headline(series) and "no paired test" in findings.headline(series)
     assert "not tested" in " ".join(findings.answer(series))
 
 

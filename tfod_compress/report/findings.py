@@ -187,6 +187,8 @@ def headline(series):
         text += f"weighted mAP goes from {words.score(before)} to {words.score(after)}"
     else:
         text += f"weighted mAP falls from {words.score(before)} to {words.score(after)}"
+    if _verdict(row.loss) == NOT_TESTED:
+        text += " (no paired test was made)"
     if row.recovered is not None:
         over = " beyond the control" if row.recovered_over == "control_ft" else ""
         if _verdict(row.gain) == SHOWN and row.gain.value > 0:

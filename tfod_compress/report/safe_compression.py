@@ -153,8 +153,8 @@ def _next_sentence(safe):
 def _savings(best, row, fleet):
     raw, before, after = fleet.tb_per_day(), fleet.tb_per_day(best.bpp), fleet.tb_per_day(row.bpp)
     told = [f"{fleet.cars:g} cars that record {fleet.hours_per_day:g} hours a day at {fleet.gb_per_minute:g} GB a "
-            f"minute each, uncompressed ({_tb(raw)} a day at {RAW_BPP} bits per pixel), would store {_tb(before)} a day "
-            f"at {best.name} and {_tb(after)} at {row.name}: {_tb(before - after)} a day less."]
+            f"minute each, uncompressed ({_tb(raw)} a day at {RAW_BPP} bits per pixel), would store {_tb(before)} a "
+            f"day at {best.name} and {_tb(after)} at {row.name}: {_tb(before - after)} a day less."]
     if fleet.price_per_tb_month is not None:
         saved = fleet.price_of_a_month(best.bpp) - fleet.price_of_a_month(row.bpp)
         told.append(f"At {fleet.price_per_tb_month:g} per TB and month, keeping a month's recordings for a month costs "
