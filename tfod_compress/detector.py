@@ -1,5 +1,6 @@
 """A detector in TensorFlow: built once from a pipeline.config, given weights strictly, run on encoded images."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -108,16 +109,13 @@ class Detector:
         Raises:
           InputError: a file is damaged or holds an image that cannot be decoded.
         """
-        try:
-            for batch in self._batches([str(file) for file in files], batch_size):
+        with readable(files):
+            for batch in self._batches(files, batch_size):
                 outputs = self._detect(batch["image"], batch["true_shape"])
                 boxes, scores, classes, counts = (output.numpy() for output in outputs)
                 for row, count in enumerate(counts):
                     yield (batch["source_id"][row].numpy().decode("utf-8"), tuple(batch["size"][row].numpy().tolist()),
                            boxes[row, :count], classes[row, :count], scores[row, :count])
-        except tf.errors.OpError as error:
-            raise InputError(f"{os.path.dirname(str(files[0]))}: cannot be read to its end, make the record set "
-                             f"again: {_first_line(error)}") from error
 
     def _run(self, images, true_shapes):
         detections = self._model.postprocess(self._model.predict(images, true_shapes), true_shapes)
@@ -130,16 +128,12 @@ class Detector:
                 tf.cast(detections["num_detections"], tf.int32))
 
     def _batches(self, files, batch_size):
-        def prepare(record):
-            features = tf.io.parse_single_example(record, {
-                "image/encoded": tf.io.FixedLenFeature([], tf.string),
-                "image/source_id": tf.io.FixedLenFeature([], tf.string)})
-            image = decode(features["image/encoded"])
+        def prepare(source_id, image):
             resized, true_shape = self._model.preprocess(tf.cast(image, tf.float32)[tf.newaxis])
             return {"image": resized[0], "true_shape": true_shape[0], "size": tf.shape(image)[:2],
-                    "source_id": features["image/source_id"]}
+                    "source_id": source_id}
 
-        dataset = tf.data.TFRecordDataset(files).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = images(files).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
         if None in self.image_size:
             def size(example):
                 height, width = tf.unstack(tf.cast(tf.shape(example["image"])[:2], tf.int64))
@@ -149,6 +143,27 @@ class Detector:
         else:
             dataset = dataset.batch(batch_size)
         return dataset.prefetch(2)
+
+
+def images(files):
+    """A tf.data.Dataset of (source_id, uint8 [H, W, 3]) of TFRecord files, decoded in parallel."""
+    def parse(record):
+        features = tf.io.parse_single_example(record, {
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+            "image/source_id": tf.io.FixedLenFeature([], tf.string)})
+        return features["image/source_id"], decode(features["image/encoded"])
+
+    return tf.data.TFRecordDataset([str(file) for file in files]).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@contextlib.contextmanager
+def readable(files):
+    """Turns TensorFlow's errors about damaged files or images into an InputError that names their folder."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise InputError(f"{os.path.dirname(str(files[0]))}: cannot be read to its end, make the record set "
+                         f"again: {_first_line(error)}") from error
 
 
 def decode(encoded):

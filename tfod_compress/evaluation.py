@@ -43,38 +43,80 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
     """
     config = pipeline_config.read(pipeline_config_path)
     prefix = pipeline_config.latest_checkpoint(checkpoint)
-    record_sets = [item if hasattr(item, "examples") else _open(item) for item in record_sets]
-    names = [record_set.name for record_set in record_sets]
-    if len(set(names)) < len(names):
-        raise InputError(f"record sets {listed(names)}: two have one name, so their results would share a folder")
+    record_sets = _open_all(record_sets)
     for record_set in record_sets:
         check_label_map(config, pipeline_config_path, record_set)
-
     weights = {"checkpoint": _sha256(f"{prefix}.index"),  # holds the checksum of every weight
                "model": hashlib.sha256(config.model.SerializeToString(deterministic=True)).hexdigest()}
+
+    def ready():
+        from tfod_compress.detector import Detector
+        built = detector or Detector(pipeline_config_path)
+        built.restore(prefix)
+        return built
+
+    return _evaluate(ready, {"checkpoint": prefix}, weights, record_sets, output, split, score_threshold, batch_size,
+                     resamples, seed)
+
+
+def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score_threshold=0.5, resamples=1000, seed=0):
+    """As `evaluate`, for a detector exported as a SavedModel (the OD API's exporter_main_v2 or ours).
+
+    Args:
+      saved_model: the folder with saved_model.pb, or the one above it. A pipeline.config beside it is checked
+        against the record sets' label maps.
+      record_sets: folders of record sets, or RecordSets.
+      output: as for `evaluate`.
+      split: likewise.
+      score_threshold: likewise.
+      resamples: likewise.
+      seed: likewise.
+
+    Returns:
+      {record set name: the content of its metrics.json}.
+
+    Raises:
+      InputError: an input is missing, empty or does not fit the others.
+    """
+    folder = pathlib.Path(saved_model)
+    folder = folder if (folder / "saved_model.pb").is_file() else folder / "saved_model"
+    if not (folder / "saved_model.pb").is_file():
+        raise InputError(f"{saved_model}: holds no saved_model.pb; give the folder that an export wrote")
+    record_sets = _open_all(record_sets)
+    beside = folder.parent / "pipeline.config"
+    if beside.is_file():
+        config = pipeline_config.read(beside)
+        for record_set in record_sets:
+            check_label_map(config, beside, record_set)
+    weights = {"saved_model": _sha256(folder / "saved_model.pb"),
+               "variables": _sha256(folder / "variables" / "variables.index")}
+
+    def ready():
+        from tfod_compress.saved_model import SavedModelDetector
+        return SavedModelDetector(folder)
+
+    return _evaluate(ready, {"checkpoint": str(folder.resolve())}, weights, record_sets, output, split, score_threshold,
+                     1, resamples, seed)
+
+
+def _evaluate(ready, described, weights, record_sets, output, split, score_threshold, batch_size, resamples, seed):
+    """What evaluating has in common; `ready` gives the detector, and is called only if there is something to run."""
     results, jobs = {}, []
     for record_set in record_sets:
         folder = pathlib.Path(output) / record_set.name
-        detected_from = {**weights, "record_set": _sha256(pathlib.Path(record_set.path) / "manifest.json"),
-                         "split": split}
-        made_from = {**detected_from, "score_threshold": score_threshold, "resamples": resamples, "seed": seed}
+        made_from = {**weights, "record_set": _sha256(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
+                     "score_threshold": score_threshold, "resamples": resamples, "seed": seed}
         results[record_set.name] = done = _finished(folder, made_from)
         if not done:
             truth = metrics.record_set_ground_truth(record_set, split)
             jobs.append((record_set, folder, truth, coded_size(record_set, split, truth), made_from))
-    if not jobs:
-        return results
-
-    if detector is None:
-        from tfod_compress.detector import Detector
-        detector = Detector(pipeline_config_path)
-    detector.restore(prefix)
+    detector = ready() if jobs else None
     for record_set, folder, truth, size, made_from in jobs:
         detections = run(detector, record_set.files(split), truth, batch_size, record_set.name)
         metrics.write_detections(folder / "detections.json", truth.image_ids, detections)
         # What is written is what is measured, so that the file alone gives the same numbers again.
         detections = metrics.load_detections(folder / "detections.json", truth)
-        result = {"record_set": record_set.name, "checkpoint": prefix, "split": split, **size,
+        result = {"record_set": record_set.name, **described, "split": split, **size,
                   **metrics.summarise(truth, detections, score_threshold, resamples, seed), "made_from": made_from}
         write_json(folder / "metrics.json", result)
         results[record_set.name] = result
@@ -248,6 +290,14 @@ def _open(path):
     from tfod_compress.records import RecordSet
 
     return RecordSet(path)
+
+
+def _open_all(record_sets):
+    record_sets = [item if hasattr(item, "examples") else _open(item) for item in record_sets]
+    names = [record_set.name for record_set in record_sets]
+    if len(set(names)) < len(names):
+        raise InputError(f"record sets {listed(names)}: two have one name, so their results would share a folder")
+    return record_sets
 
 
 def _finished(folder, made_from):

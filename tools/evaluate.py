@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint on record sets, or a detections file on a ground truth.
+"""Evaluate a checkpoint or a SavedModel on record sets, or a detections file on a ground truth.
 
 Writes OUTPUT/<record set>/metrics.json and detections.json (COCO results) and prints a table. The model is built and
 traced once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 % bootstrap
@@ -17,6 +17,7 @@ from tools import command
 _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The detector's pipeline.config.")
 _CHECKPOINT = flags.DEFINE_multi_string("checkpoint", [], "A model folder (its newest checkpoint) or a prefix such as "
                                         "model/ckpt-3; may be repeated.")
+_SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a config and checkpoints.")
 _RECORDS = flags.DEFINE_multi_string("records", [], "A record set's folder; may be repeated.")
 _OUTPUT = flags.DEFINE_string("output", None, "The folder for the results.", required=True)
 _SPLIT = flags.DEFINE_enum("split", "val", ["val", "train"], "Which frames of the record sets.")
@@ -31,7 +32,7 @@ _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With --metrics_from: 
 
 def main():
     if _METRICS_FROM.value:
-        if not _GROUND_TRUTH.value or _CHECKPOINT.value or _RECORDS.value or _CONFIG.value:
+        if not _GROUND_TRUTH.value or _CHECKPOINT.value or _RECORDS.value or _CONFIG.value or _SAVED_MODEL.value:
             raise command.UsageError("--metrics_from goes with --ground_truth and --output alone")
         from tfod_compress import evaluation
 
@@ -39,12 +40,24 @@ def main():
             _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
             score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value))])
         return
-    missing = [name for name, value in (("pipeline_config_path", _CONFIG.value), ("checkpoint", _CHECKPOINT.value),
-                                        ("records", _RECORDS.value)) if not value]
-    if missing or _GROUND_TRUTH.value:
-        raise command.UsageError(f"--{missing[0]} is missing" if missing else "--ground_truth goes with --metrics_from")
+    if _GROUND_TRUTH.value:
+        raise command.UsageError("--ground_truth goes with --metrics_from")
+    needed = {"records": _RECORDS.value}
+    if _SAVED_MODEL.value is None:
+        needed |= {"pipeline_config_path": _CONFIG.value, "checkpoint": _CHECKPOINT.value}
+    elif _CONFIG.value or _CHECKPOINT.value:
+        raise command.UsageError("--saved_model stands in place of --pipeline_config_path and --checkpoint")
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise command.UsageError(f"--{missing[0]} is missing")
     from tfod_compress import evaluation
 
+    if _SAVED_MODEL.value:
+        results = evaluation.evaluate_saved_model(
+            _SAVED_MODEL.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value, score_threshold=_THRESHOLD.value,
+            resamples=_RESAMPLES.value, seed=_SEED.value)
+        _table([("", result) for result in results.values()])
+        return
     _table(evaluation.evaluate_checkpoints(
         _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
         score_threshold=_THRESHOLD.value, batch_size=_BATCH.value, resamples=_RESAMPLES.value, seed=_SEED.value))
