@@ -27,6 +27,8 @@ _VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validati
 _TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
 _SPLIT_BY = flags.DEFINE_string("split_by", None, "Regular expression on a frame's path below --frames: frames with "
                                 "the same first group stay on one side, for example '^(seq\\d+)/'.")
+_SPLIT_FILES = flags.DEFINE_string("split_files", None, "Folder of train.txt, val.txt, test.txt: lists of frames that "
+                                   "say which goes where.")
 _FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the assignment to splits and of the sample that is measured.")
 _SHARDS = flags.DEFINE_integer("num_shards", 0, "Files of each split; 0: 20 frames a file up to 16 files, then 500.")
@@ -38,6 +40,9 @@ _UNLABELLED = flags.DEFINE_enum("unlabelled", "fail", ["fail", "skip", "negative
 _MIN_BOX = flags.DEFINE_float("min_box_px", 1.0, "Drop boxes whose shorter side is below this many pixels.")
 _MAX_PIXELS = flags.DEFINE_integer("max_pixels", 64_000_000, "Frames of more pixels count as broken.")
 _MEASURE = flags.DEFINE_enum("measure", "sample", ["all", "sample", "none"], "Frames whose PSNR is measured.")
+_DUPLICATES = flags.DEFINE_enum(
+    "duplicates", "together", ["together", "ignore"], "Frames with identical pixels: keep them on one side (and stop "
+    "where --split_by or --split_files separate them), or do not look for them.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make record sets anew that were made from something else.")
 
 
@@ -52,10 +57,11 @@ def main():
     made = conversion.convert(
         _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, qualities=qualities,
         label_format=_FORMAT.value, class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
-        test_fraction=_TEST.value, split_by=_SPLIT_BY.value, folds=_FOLDS.value, seed=_SEED.value,
-        num_shards=_SHARDS.value, workers_count=_WORKERS.value or None, on_broken=_ON_BROKEN.value,
-        max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value, min_box_px=_MIN_BOX.value,
-        max_pixels=_MAX_PIXELS.value, measure=_MEASURE.value, overwrite=_OVERWRITE.value, say=print)
+        test_fraction=_TEST.value, split_by=_SPLIT_BY.value, split_files=_SPLIT_FILES.value,
+        folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value, workers_count=_WORKERS.value or None,
+        on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
+        min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value, duplicates=_DUPLICATES.value,
+        measure=_MEASURE.value, overwrite=_OVERWRITE.value, say=print)
     print(summary.text(made))
 
 

@@ -1,22 +1,25 @@
 """Frames and labels in, record sets out: one for each quality, in one pass over the frames."""
 
-import collections
 import dataclasses
+import errno
 import hashlib
 import os
 import pathlib
 import shlex
+import shutil
+import sys
 
 import tfod_compress
-from tfod_compress import codecs
+from tfod_compress import codecs, progress
 from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
-from tfod_compress.records import folders, publish, shards, splits, workers
+from tfod_compress.records import folders, publish, shards, survey, workers
 
-SCAN_CHUNK = 16  # frames a task
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 20, 16, 500  # frames a shard, see `shard_count`
 MEASURED_AT_LEAST, MEASURED_SHARE = 16, 0.02
+ESTIMATED_FROM = 2  # frames that are coded to estimate the space
+SPACE_MARGIN = 1.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Made:
 
 def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", qualities=(None,),
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
-            folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05, unlabelled="fail",
-            min_box_px=1.0, max_pixels=MAX_PIXELS, measure="sample", overwrite=False, command=None,
-            say=lambda line: None):
+            split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
+            unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, duplicates="together", measure="sample",
+            overwrite=False, command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
     Args:
@@ -47,6 +50,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       val_fraction: share of the frames, 0 to 1.
       test_fraction: likewise.
       split_by: regular expression on source_id whose group stays on one side; None: each frame by itself.
+      split_files: folder of train.txt, val.txt and perhaps test.txt, instead of fractions.
       folds: K > 1 makes the splits fold0 to foldK-1 instead of train and val.
       seed: of the assignment to splits.
       num_shards: files of a split; 0 chooses by the number of frames.
@@ -56,6 +60,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       unlabelled: what to do with frames without labels: "fail", "skip", or "negative" (keep them without boxes).
       min_box_px: boxes with a shorter side than this, in pixels, are dropped.
       max_pixels: larger frames count as broken.
+      duplicates: "together" keeps frames with identical pixels on one side, and stops where split_by or
+        split_files separate them; "ignore" does not look.
       measure: PSNR of "all" frames, a "sample", or "none".
       overwrite: make anew what was made from other input or settings.
       command: what to write into the manifest as the command.
@@ -67,8 +73,12 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     Raises:
       InputError: bad input; nothing was written unless it came up while writing (disk full, frame gone).
     """
-    _check_numbers(val_fraction, test_fraction, folds, num_shards, max_broken, min_box_px, max_pixels, on_broken,
-                   unlabelled, measure)
+    _check_shares(val_fraction=val_fraction, test_fraction=test_fraction, max_broken=max_broken)
+    _check_counts(num_shards=num_shards, min_box_px=min_box_px, folds=folds)
+    if max_pixels < 1:
+        raise InputError(f"--max_pixels {max_pixels}: must be positive")
+    if split_files and (split_by or folds):
+        raise InputError("--split_files says which frame goes where; leave out --split_by and --folds")
     coder = codecs.get(codec)
     qualities = list(dict.fromkeys(coder.check_quality(quality) for quality in qualities))
     targets = {quality: pathlib.Path(output) / coder.record_set_name(quality) for quality in qualities}
@@ -76,50 +86,25 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     found = find_frames(frames)
     source, label_format = open_labels(labels, label_format, [frame.source_id for frame in found], names_file)
     mapping = ClassMap(names, ignored_names(label_format))
-    count = workers_count or len(os.sched_getaffinity(0))
-    with workers.pool(workers.Job(codec, source, mapping, min_box_px, max_pixels), count) as (run, progress):
-        scanned = _scan(found, run)
-        broken = [(os.path.relpath(frame.path, frames), look.reason)
-                  for frame, look in zip(found, scanned, strict=True) if look.reason]
-        _check_broken(frames, len(found), broken, on_broken, max_broken)
-        good = [(frame, look) for frame, look in zip(found, scanned, strict=True) if not look.reason]
-        good = _labelled(good, source, unlabelled, say)
-        counts = collections.Counter()
-        for _, look in good:
-            counts.update(dict(look.names))
-        mapping.check(counts, source.path)
-        warnings = _warnings(good)
-        for line in warnings:
+    job = workers.Job(codec, source, mapping, min_box_px, max_pixels)
+    with workers.pool(job, workers_count or len(os.sched_getaffinity(0))) as pool:
+        good, broken = survey.usable(frames, found, source, mapping, pool.run, on_broken=on_broken,
+                                     max_broken=max_broken, unlabelled=unlabelled, say=say)
+        found = survey.divide(
+            frames, good, broken, val_fraction=val_fraction, test_fraction=test_fraction, split_by=split_by,
+            split_files=split_files, folds=folds, seed=seed, duplicates=duplicates, max_pixels=max_pixels, say=say)
+        for line in found.warnings:
             say(f"warning: {line}")
-        keys = splits.group_keys([frame.source_id for frame, _ in good], split_by)
-        if folds:
-            sides = splits.assign_folds(keys, folds, seed)
-        else:
-            sides = splits.assign(keys, {"val": val_fraction, "test": test_fraction}, seed)
-        todo, split_names = _shards(good, sides, num_shards, measure, seed)
-        settings = {"label_format": label_format, "class_map": names, "val_fraction": val_fraction,
-                    "test_fraction": test_fraction, "split_by": split_by, "folds": folds, "seed": seed,
-                    "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
-                    "max_pixels": max_pixels, "measure": measure}
-        base = {"version": tfod_compress.__version__, "codec": codec, "codec_version": coder.version(),
-                "codec_settings": coder.settings(), **settings, **_digests(good, sides, broken)}
+        head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
+                "split_by": split_by, "version": tfod_compress.__version__}
+        plan = {**head, "label_format": label_format, "class_map": names, "val_fraction": val_fraction,
+                "test_fraction": test_fraction, "split_files": bool(split_files), "folds": folds, "seed": seed,
+                "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
+                "max_pixels": max_pixels, "duplicates": duplicates, "measure": measure, **found.digests()}
+        head |= {"command": command or _command(), "warnings": found.warnings}
+        todo, split_names = _shards(found, num_shards, measure, seed)
         with folders.locked(targets.values()):
-            plans = {quality: {**base, "quality": quality} for quality in qualities}
-            open_sets = {quality: path for quality, path in targets.items()
-                         if folders.prepare(path, plans[quality], overwrite)}
-            _encode(todo, {quality: folders.unfinished(path) for quality, path in open_sets.items()}, run, progress,
-                    coder)
-            made = []
-            for quality, path in targets.items():
-                if quality in open_sets:
-                    head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
-                            "quality": quality, "split_by": split_by, "command": command or _command(),
-                            "version": tfod_compress.__version__, "warnings": warnings}
-                    publish.describe(folders.unfinished(path), [shard.name for shard in todo], split_names, broken,
-                                     plans[quality], head)
-                    folders.publish(path, [f"{shard.name}.json" for shard in todo])
-                made.append(Made(path, folders.read_manifest(path), quality not in open_sets))
-    return made
+            return _make(todo, split_names, found, targets, plan, head, overwrite, pool, say)
 
 
 def shard_count(frames, asked):
@@ -128,87 +113,88 @@ def shard_count(frames, asked):
     return min(count, frames)
 
 
-def _check_numbers(val_fraction, test_fraction, folds, num_shards, max_broken, min_box_px, max_pixels, on_broken,
-                   unlabelled, measure):
-    for name, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction), ("max_broken", max_broken)):
-        if not 0 <= value <= 1:
-            raise InputError(f"--{name} {value:g}: must be from 0 to 1")
-    if val_fraction + test_fraction > 1:
-        raise InputError("--val_fraction and --test_fraction add up to more than 1")
-    if folds and folds < 2:
-        raise InputError(f"--folds {folds}: cross-validation needs 2 or more")
-    for name, value in (("num_shards", num_shards), ("min_box_px", min_box_px)):
-        if not value >= 0:
-            raise InputError(f"--{name} {value:g}: must not be negative")
-    if max_pixels < 1:
-        raise InputError(f"--max_pixels {max_pixels}: must be positive")
-    for name, value, allowed in (("on_broken", on_broken, ("skip", "fail")), ("measure", measure, (
-            "all", "sample", "none")), ("unlabelled", unlabelled, ("fail", "skip", "negative"))):
-        if value not in allowed:
-            raise InputError(f"--{name} {value}: must be one of {', '.join(allowed)}")
+def _make(todo, split_names, found, targets, plan, head, overwrite, pool, say):
+    """Writes the record sets that are not there yet; the caller holds their locks."""
+    due = folders.choose(targets, {quality: {**plan, "quality": quality} for quality in targets}, overwrite)
+    growing = {quality: folders.unfinished(targets[quality]) for quality in due}
+    # Where only the last step is missing, the notes about shards may be gone already.
+    partial = {quality: folder for quality, folder in growing.items()
+               if folders.read_manifest(folder).get("plan") != {**plan, "quality": quality}}
+    tasks = _missing(todo, partial)
+    if tasks:
+        _check_space(tasks, found, partial, pool, say)
+    for quality in partial:
+        folders.prepare(targets[quality], {**plan, "quality": quality})
+    try:
+        _write(tasks, len(partial), pool)
+        for quality in partial:
+            publish.describe(growing[quality], [shard.name for shard in todo], split_names, found.broken,
+                             {**plan, "quality": quality}, {**head, "quality": quality})
+        for quality in due:
+            folders.publish(targets[quality], [shards.note_path("", shard.name).name for shard in todo])
+    except BaseException as error:
+        pool.stop()
+        for folder in growing.values():
+            folders.sweep(folder)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{targets[due[0]].parent}: the disk is full; make room and give the same command again: "
+                             "the shards that were finished are kept") from error
+        raise
+    return [Made(path, folders.read_manifest(path), quality not in due) for quality, path in targets.items()]
 
 
-def _scan(found, run):
-    from tfod_compress import progress
+def _missing(todo, growing):
+    """The shards that are not whole in every growing folder, large ones first."""
+    tasks = []
+    for shard in todo:
+        missing = {quality: str(folder) for quality, folder in growing.items()
+                   if not shards.finished_note(folder, shard.name)}
+        if missing:
+            tasks.append(dataclasses.replace(shard, folders=missing))
+    return sorted(tasks, key=lambda shard: -len(shard.frames))
 
-    chunks = [found[at:at + SCAN_CHUNK] for at in range(0, len(found), SCAN_CHUNK)]
-    results = [None] * len(chunks)
-    with progress.Bar("looking", len(found)) as bar:
-        for index, result in run(workers.scan_frames, chunks):
-            results[index] = result
-            bar.advance(len(result))
-    return [look for result in results for look in result]
+
+def _check_space(tasks, found, growing, pool, say):
+    """Estimates what is still to be written, from a few frames, and compares it with what the disk has left."""
+    pixels = {frame.source_id: look.width * look.height for frame, look in found.good}
+    step = max(1, len(found.good) // ESTIMATED_FROM)
+    samples = [frame for frame, _ in found.good[step // 2::step]][:ESTIMATED_FROM]
+    coded, seen = dict.fromkeys(growing, 0), sum(pixels[frame.source_id] for frame in samples)
+    for _, sizes in pool.run(workers.stored_sizes, [(frame, list(growing)) for frame in samples]):
+        for quality, size in zip(growing, sizes, strict=True):
+            coded[quality] += size
+    needed = sum(coded[quality] / seen * pixels[frame.source_id] + 1000
+                 for shard in tasks for frame in shard.frames for quality in shard.folders) * SPACE_MARGIN
+    place = next(iter(growing.values())).parent
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise InputError(f"{place}: about {_megabytes(needed)} are needed and {_megabytes(free)} are free; make room, "
+                         "choose another --output, or fewer --quality")
+    say(f"space: about {_megabytes(needed)} of {_megabytes(free)} that are free")
 
 
-def _check_broken(frames, total, broken, on_broken, max_broken):
-    if not broken:
+def _megabytes(size):
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _write(tasks, sets, pool):
+    if not tasks:
         return
-    path, reason = broken[0]
-    example = f"{path}: {reason}"
-    if on_broken == "fail":
-        raise InputError(f"{frames}: {len(broken)} broken frames, the first is {example} (--on_broken skip goes on)")
-    if len(broken) == total:
-        raise InputError(f"{frames}: all {total} frames are broken, the first is {example}")
-    if len(broken) > max_broken * total:
-        raise InputError(f"{frames}: {len(broken)} of {total} frames are broken, more than --max_broken "
-                         f"{max_broken:g} allows; the first is {example}")
+    total = sum(len(shard.frames) for shard in tasks)
+    with progress.Bar(f"coding at {sets} qualities" if sets > 1 else "coding", total) as bar:
+        for _ in pool.run(workers.make_shard, tasks, tick=lambda: bar.update(*pool.coded())):
+            pass
 
 
-def _labelled(good, source, unlabelled, say):
-    without = [frame for frame, look in good if not look.labelled]
-    if len(without) == len(good) and unlabelled != "negative":
-        raise InputError(f"{source.path}: none of the {len(good)} frames has labels there, for example "
-                         f"{without[0].path}; label files mirror the frames by stem (--labels)")
-    if without and unlabelled == "fail":
-        raise InputError(f"{source.path}: {len(without)} of {len(good)} frames have no labels, for example "
-                         f"{without[0].path}; --unlabelled skip leaves them out, negative keeps them without boxes")
-    if without:
-        say(f"{len(without)} frames without labels: "
-            f"{'left out' if unlabelled == 'skip' else 'kept without boxes'}")
-    return [item for item in good if item[1].labelled or unlabelled == "negative"]
-
-
-def _warnings(good):
-    """What is odd about the input, in lines."""
-    lines = []
-    lossy = sum(look.kind == "jpeg" for _, look in good)
-    if lossy:
-        lines.append(f"{lossy} of {len(good)} frames are JPEG, lossy already: what is measured is compression on top")
-    sizes = collections.Counter((look.width, look.height) for _, look in good)
-    if len(sizes) > 1:
-        (width, height), count = sizes.most_common(1)[0]
-        lines.append(f"frames of {len(sizes)} sizes; {count} of {len(good)} are {width}x{height}")
-    return lines
-
-
-def _shards(good, sides, num_shards, measure, seed):
+def _shards(found, num_shards, measure, seed):
     """([Shard] without folders, [split names]): neighbouring frames go to different shards of their split."""
     by_side = {}
-    for (frame, _), side in zip(good, sides, strict=True):
+    for (frame, _), side in zip(found.good, found.sides, strict=True):
         by_side.setdefault(side, []).append(frame)
-    order = [name for name in ("train", "val", "test", *sorted(by_side)) if name in by_side]
-    order = list(dict.fromkeys(order))
-    measured = _measured([frame.source_id for frame, _ in good], measure, seed)
+    order = [name for name in dict.fromkeys(("train", "val", "test", *sorted(by_side))) if name in by_side]
+    measured = _measured([frame.source_id for frame, _ in found.good], measure, seed)
     made = []
     for side in order:
         names = shards.shard_names(side, shard_count(len(by_side[side]), num_shards))
@@ -227,38 +213,21 @@ def _measured(source_ids, measure, seed):
     return frozenset(order[:count])
 
 
-def _digests(good, sides, broken):
-    """What the input was, in few bytes: any changed pixel, label, name or side changes them."""
-    frames, labels, where = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-    for (frame, look), side in zip(good, sides, strict=True):
-        name = f"{frame.source_id}\n"
-        frames.update(f"{name}{look.width} {look.height} {look.pixels_crc}\n".encode())
-        labels.update(f"{name}{look.labels_crc}\n".encode())
-        where.update(f"{name}{side}\n".encode())
-    return {"input_frames": len(good), "input_broken": len(broken), "input_frames_sha256": frames.hexdigest(),
-            "input_labels_sha256": labels.hexdigest(), "input_splits_sha256": where.hexdigest()}
+def _check_shares(**shares):
+    for name, value in shares.items():
+        if not 0 <= value <= 1:
+            raise InputError(f"--{name} {value:g}: must be from 0 to 1")
+    if shares["val_fraction"] + shares["test_fraction"] > 1:
+        raise InputError("--val_fraction and --test_fraction add up to more than 1")
 
 
-def _encode(todo, growing, run, progress, coder):
-    """Writes every shard that is missing somewhere."""
-    tasks = []
-    for shard in todo:
-        missing = {quality: str(folder) for quality, folder in growing.items()
-                   if not shards.finished_note(folder, shard.name)}
-        if missing:
-            tasks.append(dataclasses.replace(shard, folders=missing))
-    if not tasks:
-        return
-    tasks.sort(key=lambda shard: -len(shard.frames))
-    from tfod_compress import progress as bars
-
-    total = sum(len(shard.frames) for shard in tasks)
-    with bars.Bar(f"coding at {len(growing)} qualities" if len(growing) > 1 else "coding", total) as bar:
-        for _ in run(workers.make_shard, tasks):
-            bar.update(int(progress()[0]))
+def _check_counts(**counts):
+    for name, value in counts.items():
+        if not value >= 0:
+            raise InputError(f"--{name} {value:g}: must not be negative")
+    if counts["folds"] == 1:
+        raise InputError("--folds 1: cross-validation needs 2 or more")
 
 
 def _command():
-    import sys
-
     return shlex.join(["python", "-m", "tools.make_tfrecords", *sys.argv[1:]])

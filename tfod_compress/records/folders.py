@@ -50,40 +50,51 @@ def locked(folders):
         yield
 
 
-def prepare(folder, plan, overwrite):
-    """Makes a record set's folder ready for work.
+def choose(targets, plans, overwrite):
+    """Which record sets are still to be made.
 
     Args:
-      folder: the finished record set's path.
-      plan: everything that decides its bytes, JSON values: {name: value}.
+      targets: {quality: path of the finished record set}.
+      plans: {quality: everything that decides its bytes, as JSON values}.
       overwrite: whether what was made from another plan may go.
 
     Returns:
-      Whether there is anything to do.
+      [quality].
 
     Raises:
-      InputError: the folder holds a record set, finished or not, made from another plan; the message says
-        what differs.
+      InputError: a folder holds a record set, finished or not, made from another plan; the message says what
+        differs.
     """
+    due = []
+    for quality, folder in targets.items():
+        made = read_manifest(folder).get("plan") if folder.exists() else None
+        if folder.exists() and made == plans[quality]:
+            continue
+        begun = _read(unfinished(folder) / PLAN)
+        if not overwrite and folder.exists():
+            raise InputError(_differs(folder, made, plans[quality]))
+        if not overwrite and begun and begun != plans[quality]:
+            raise InputError(_differs(unfinished(folder), begun, plans[quality]))
+        due.append(quality)
+    return due
+
+
+def prepare(folder, plan):
+    """Makes the growing folder of a record set; what grew there from the same plan stays, anything else goes."""
     growing = unfinished(folder)
-    if folder.exists():
-        found = read_manifest(folder).get("plan")
-        if found == plan:
-            return False
-        if not overwrite:
-            raise InputError(_differs(folder, found, plan))
     if growing.exists():
-        found = _read(growing / PLAN)
-        if found == plan:
-            for path in growing.glob(".*.tmp"):
-                path.unlink()
-            return True
-        if found and not overwrite:
-            raise InputError(_differs(growing, found, plan))
+        if _read(growing / PLAN) == plan:
+            sweep(growing)
+            return
         shutil.rmtree(growing)
     growing.mkdir(parents=True)
     write_json(growing / PLAN, plan)
-    return True
+
+
+def sweep(folder):
+    """Removes temporary files that a killed process left."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
 
 
 def publish(folder, notes):

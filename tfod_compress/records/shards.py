@@ -113,6 +113,18 @@ def _read(path, labels, class_map, min_box_px, max_pixels):
         raise InputError(f"{path.path}: its labels changed while they were converted; run again") from error
 
 
+def sizes_of(path, codec, qualities, max_pixels):
+    """Bytes of what a record stores of one frame, at each quality: to estimate the space a run needs."""
+    try:
+        rgb = read_frame(path.path, max_pixels)
+    except BrokenFrame as error:
+        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
+    coded = codec.encode_many(rgb, qualities)
+    if codec.stored_as is None:
+        coded = [get_codec("png").encode(codec.decode(data)) for data in coded]
+    return [len(data) for data in coded]
+
+
 def _write_frame(writer, path, rgb, boxes, data, codec, measure):
     height, width, _ = rgb.shape
     decoded = codec.decode(data) if measure and not codec.lossless or codec.stored_as is None else None

@@ -1,6 +1,7 @@
 """Which frame goes to training, validation and test."""
 
 import hashlib
+import pathlib
 import re
 
 from tfod_compress.errors import InputError
@@ -82,3 +83,70 @@ def assign_folds(keys, folds, seed):
         side[key] = f"fold{fold}"
         loads[fold] += sizes[key]
     return [side[key] for key in keys]
+
+
+def read_split_files(folder):
+    """The split that a folder of lists asks for, as VOC's ImageSets/Main and KITTI's ImageSets have them.
+
+    Args:
+      folder: holds train.txt, val.txt and perhaps test.txt: a frame a line, by source_id, by its path below the
+        frames folder, or by its file name where that is unique.
+
+    Returns:
+      {name as listed, without extension: split}.
+
+    Raises:
+      InputError: no list, an empty one, or a frame in two lists.
+    """
+    folder = pathlib.Path(folder)
+    listed = {}
+    for split in ("train", "val", "test"):
+        try:
+            text = (folder / f"{split}.txt").read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{folder / split}.txt: {error} (--split_files)") from error
+        names = [line.split()[0] for line in text.splitlines() if line.strip()]
+        if not names:
+            raise InputError(f"{folder / split}.txt: lists no frame (--split_files)")
+        for name in names:
+            name = _stem(name)
+            if listed.setdefault(name, split) != split:
+                raise InputError(f"{folder}: frame {name} is both in {listed[name]}.txt and in {split}.txt "
+                                 "(--split_files)")
+    if not listed:
+        raise InputError(f"{folder}: no train.txt, val.txt or test.txt (--split_files)")
+    return listed
+
+
+def assign_listed(source_ids, listed, broken, folder):
+    """[split or None where a frame is in no list], one for each frame.
+
+    Args:
+      source_ids: texts.
+      listed: what `read_split_files` gave.
+      broken: source_ids of broken frames, which may be listed too.
+      folder: of the lists, for messages.
+
+    Raises:
+      InputError: a list names a frame that is not there.
+    """
+    by_name = {}
+    for source_id in [*source_ids, *broken]:
+        by_name.setdefault(source_id.rsplit("/", 1)[-1], []).append(source_id)
+    sides = {}
+    for name, split in listed.items():
+        found = [name] if name in by_name.get(name.rsplit("/", 1)[-1], ()) else by_name.get(name, ())
+        if len(found) != 1:
+            what = "no such frame" if not found else f"{len(found)} frames have that name, for example {found[0]}"
+            raise InputError(f"{folder}: {split}.txt lists {name}: {what} (--split_files)")
+        if sides.setdefault(found[0], split) != split:
+            raise InputError(f"{folder}: frame {found[0]} is on two sides (--split_files)")
+    return [sides.get(source_id) for source_id in source_ids]
+
+
+def _stem(name):
+    name = name.replace("\\", "/")
+    head, dot, tail = name.rpartition(".")
+    return head if dot and tail.lower() in ("bmp", "dib", "png", "jpg", "jpeg", "jpe") else name

@@ -1,19 +1,21 @@
 """A pool of processes that look at frames and write shards; none outlives the run, even one that is killed."""
 
 import concurrent.futures.process
-import contextlib
 import ctypes
 import dataclasses
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
+import time
 
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
 from tfod_compress.records.scan import scan_frame
-from tfod_compress.records.shards import write_shard
+from tfod_compress.records.shards import sizes_of, write_shard
 
+TICK_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
 
 
@@ -38,47 +40,79 @@ class Job:
 _job, _codec, _counter = None, None, None
 
 
-@contextlib.contextmanager
-def pool(job, workers):
-    """Opens `workers` processes.
+class pool:
+    """Processes that work on tasks; leaving the block ends them, and an error kills them.
 
-    Yields:
-      (run, progress): `run(function, tasks)` yields the results of `scan_frames` or `make_shard` as they come,
-      in no order, as (task index, result); `progress()` is (frames, raw bytes) coded so far.
-
-    Raises:
-      InputError: a worker was killed, as the system does where memory runs out.
+    Args:
+      job: `Job`.
+      workers: how many.
     """
-    # A process with TensorFlow's threads must not be forked.
-    method = "fork" if "tensorflow" not in sys.modules and sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    counter = context.Array(ctypes.c_longlong, 2)
-    executor = concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start, initargs=(job, counter, os.getpid()))
 
-    def run(function, tasks):
-        futures = {executor.submit(function, task): index for index, task in enumerate(tasks)}
+    def __init__(self, job, workers):
+        # A process with TensorFlow's threads must not be forked.
+        forks = "tensorflow" not in sys.modules and sys.platform == "linux"
+        context = multiprocessing.get_context("fork" if forks else "spawn")
+        self._counter, self._workers = context.Array(ctypes.c_longlong, 2), workers
+        self._executor = concurrent.futures.ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start, initargs=(job, self._counter, os.getpid()))
+        self._began = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.stop()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, function, tasks, tick=lambda: None):
+        """Yields (task index, result) of `scan_frames`, `stored_sizes` or `make_shard` as they come, in no order.
+
+        Args:
+          function: one of the functions below.
+          tasks: its arguments.
+          tick: called several times a second.
+
+        Raises:
+          InputError: a worker was killed, as the system does where memory runs out; or what the function raises.
+        """
+        self._began = time.monotonic()
+        waiting, ahead = {}, enumerate(tasks)
         try:
-            for future in concurrent.futures.as_completed(futures):
-                yield futures.pop(future), future.result()
+            while True:
+                for index, task in itertools.islice(ahead, 3 * self._workers - len(waiting)):
+                    waiting[self._executor.submit(function, task)] = index
+                if not waiting:
+                    return
+                done, _ = concurrent.futures.wait(waiting, TICK_SECONDS, concurrent.futures.FIRST_COMPLETED)
+                tick()
+                for future in done:
+                    yield waiting.pop(future), future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
-            raise InputError("a worker process was killed (out of memory?); run again with fewer --workers, "
-                             "what was finished is kept") from error
+            raise InputError("a worker process was killed (out of memory?); give the same command again, perhaps with "
+                             "fewer --workers: what was finished is kept") from error
 
-    processes = executor._processes
-    try:
-        yield run, lambda: (counter[0], counter[1])
-    except BaseException:
-        for process in list(processes.values()):
+    def coded(self):
+        """(frames coded so far, "12.3 MB/s" of raw pixels)."""
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        return int(self._counter[0]), f"{self._counter[1] / 1e6 / seconds:.0f} MB/s"
+
+    def stop(self):
+        """Kills the processes."""
+        for process in list((self._executor._processes or {}).values()):
             process.kill()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+            process.join()
 
 
 def scan_frames(frames):
     """[Scanned] of [FramePath], in a worker."""
     return [scan_frame(frame, _job.labels, _job.max_pixels) for frame in frames]
+
+
+def stored_sizes(task):
+    """Bytes that a record of a frame takes at each quality, in a worker; `task` is (FramePath, qualities)."""
+    frame, qualities = task
+    return sizes_of(frame, _codec, qualities, _job.max_pixels)
 
 
 def make_shard(shard):

@@ -1,0 +1,162 @@
+"""The look at all input that comes before any work: which frames can be used, and which split each is in."""
+
+import collections
+import dataclasses
+import hashlib
+import os
+
+from tfod_compress import progress
+from tfod_compress.errors import InputError
+from tfod_compress.records import duplicates as duplicate_frames
+from tfod_compress.records import splits, workers
+
+SCAN_CHUNK = 16  # frames a task
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """The input as it will be used.
+
+    Attributes:
+      good: [(FramePath, Scanned)] of the frames that go into records.
+      sides: [split name], one for each of them.
+      broken: [(path below the frames folder, reason)].
+      warnings: [line].
+    """
+
+    good: list
+    sides: list
+    broken: list
+    warnings: list
+
+    def digests(self):
+        """What the input was, in few bytes: any changed pixel, label, name or side changes them."""
+        frames, labels, where = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        for (frame, look), side in zip(self.good, self.sides, strict=True):
+            name = f"{frame.source_id}\n"
+            frames.update(f"{name}{look.width} {look.height} {look.pixels_crc}\n".encode())
+            labels.update(f"{name}{look.labels_crc}\n".encode())
+            where.update(f"{name}{side}\n".encode())
+        return {"input_frames": len(self.good), "input_broken": len(self.broken),
+                "input_frames_sha256": frames.hexdigest(), "input_labels_sha256": labels.hexdigest(),
+                "input_splits_sha256": where.hexdigest()}
+
+
+def usable(folder, found, labels, class_map, run, *, on_broken, max_broken, unlabelled, say):
+    """Looks at every frame and its labels.
+
+    Args:
+      folder: the frames folder.
+      found: [FramePath].
+      labels: what `open_labels` gave.
+      class_map: `ClassMap`.
+      run: from `workers.pool`.
+      on_broken: see `conversion.convert`.
+      max_broken: likewise.
+      unlabelled: likewise.
+      say: likewise.
+
+    Returns:
+      (good, broken): [(FramePath, Scanned)], [(FramePath, reason)].
+
+    Raises:
+      InputError: too many broken frames, missing labels, unknown class names.
+    """
+    chunks = [found[at:at + SCAN_CHUNK] for at in range(0, len(found), SCAN_CHUNK)]
+    results = [None] * len(chunks)
+    with progress.Bar("looking", len(found)) as bar:
+        for index, result in run(workers.scan_frames, chunks):
+            results[index] = result
+            bar.advance(len(result))
+    scanned = [look for result in results for look in result]
+    broken = [(frame, look.reason) for frame, look in zip(found, scanned, strict=True) if look.reason]
+    _check_broken(folder, len(found), broken, on_broken, max_broken)
+    good = [(frame, look) for frame, look in zip(found, scanned, strict=True) if not look.reason]
+    good = _labelled(good, labels, unlabelled, say)
+    counts = collections.Counter()
+    for _, look in good:
+        counts.update(dict(look.names))
+    class_map.check(counts, labels.path)
+    return good, broken
+
+
+def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split_files, folds, seed, duplicates,
+           max_pixels, say):
+    """Assigns the usable frames to splits; arguments as in `conversion.convert`.
+
+    Returns:
+      `Survey`.
+
+    Raises:
+      InputError: a split that cannot be made, or that separates frames with identical pixels.
+    """
+    names = [frame.source_id for frame, _ in good]
+    if split_files:
+        sides = splits.assign_listed(names, splits.read_split_files(split_files),
+                                     [frame.source_id for frame, _ in broken], split_files)
+        good, sides = _in_lists(good, sides, split_files, say)
+        groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
+    else:
+        keys = splits.group_keys(names, split_by)
+        groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
+        if split_by is None:
+            keys = duplicate_frames.together(keys, groups)
+        sides = splits.assign_folds(keys, folds, seed) if folds else splits.assign(
+            keys, {"val": val_fraction, "test": test_fraction}, seed)
+    duplicate_frames.check_sides(good, sides, groups, "--split_files" if split_files else f"--split_by {split_by!r}")
+    warnings = _warnings(good, sides, seed)
+    if groups and not split_files and split_by is None:
+        warnings.append(f"{sum(map(len, groups))} frames share their pixels with another, for example "
+                        f"{good[groups[0][0]][0].source_id} and {good[groups[0][1]][0].source_id}; "
+                        "such frames are kept on one side")
+    return Survey(good, sides, [(os.path.relpath(frame.path, folder), reason) for frame, reason in broken], warnings)
+
+
+def _check_broken(folder, total, broken, on_broken, max_broken):
+    if not broken:
+        return
+    example = f"{broken[0][0].path}: {broken[0][1]}"
+    if on_broken == "fail":
+        raise InputError(f"{folder}: {len(broken)} broken frames, the first is {example} (--on_broken skip goes on)")
+    if len(broken) == total:
+        raise InputError(f"{folder}: all {total} frames are broken, the first is {example}")
+    if len(broken) > max_broken * total:
+        raise InputError(f"{folder}: {len(broken)} of {total} frames are broken, more than --max_broken "
+                         f"{max_broken:g} allows; the first is {example}")
+
+
+def _labelled(good, labels, unlabelled, say):
+    without = [frame for frame, look in good if not look.labelled]
+    if len(without) == len(good) and unlabelled != "negative":
+        raise InputError(f"{labels.path}: none of the {len(good)} frames has labels there, for example "
+                         f"{without[0].path}; label files mirror the frames by stem (--labels)")
+    if without and unlabelled == "fail":
+        raise InputError(f"{labels.path}: {len(without)} of {len(good)} frames have no labels, for example "
+                         f"{without[0].path}; --unlabelled skip leaves them out, negative keeps them without boxes")
+    if without:
+        say(f"{len(without)} frames without labels: {'left out' if unlabelled == 'skip' else 'kept without boxes'}")
+    return [item for item in good if item[1].labelled or unlabelled == "negative"]
+
+
+def _in_lists(good, sides, split_files, say):
+    out = sum(side is None for side in sides)
+    if out == len(good):
+        raise InputError(f"{split_files}: every frame that it lists is broken or has no labels (--split_files)")
+    if out:
+        say(f"{out} frames are in no list of {split_files} and are left out")
+    kept = [(item, side) for item, side in zip(good, sides, strict=True) if side]
+    return [item for item, _ in kept], [side for _, side in kept]
+
+
+def _warnings(good, sides, seed):
+    """What is odd about the input, in lines."""
+    lines = []
+    lossy = sum(look.kind == "jpeg" for _, look in good)
+    if lossy:
+        lines.append(f"{lossy} of {len(good)} frames are JPEG, lossy already: what is measured is compression on top")
+    sizes = collections.Counter((look.width, look.height) for _, look in good)
+    if len(sizes) > 1:
+        (width, height), count = sizes.most_common(1)[0]
+        lines.append(f"frames of {len(sizes)} sizes; {count} of {len(good)} are {width}x{height}")
+    near = duplicate_frames.near_warning(good, sides, seed)
+    return [*lines, near] if near else lines
