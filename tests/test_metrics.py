@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.detection_data import coco_json, coco_results, make, perfect, take
 from tfod_compress import metrics
 from tfod_compress.errors import InputError
 from tfod_compress.metrics import Detections, GroundTruth, Matches
-from tfod_compress.metrics.bootstrap import image_weights
+from tfod_compress.metrics.resampling import image_weights
 from tfod_compress.metrics.scores import Scorer
 from tfod_compress.metrics.summary import summarise
 
@@ -248,3 +249,13 @@ def test_bad_ground_truth_is_an_error():
         altered(class_ids=np.where(np.arange(len(truth.boxes)) == 1, 99, truth.class_ids))
     with pytest.raises(InputError, match="NaN"):
         altered(boxes=np.where(np.arange(len(truth.boxes))[:, None] == 1, np.nan, truth.boxes))
+
+
+@pytest.mark.slow
+def test_bootstrap_of_five_thousand_images_takes_under_a_minute():
+    from benchmarks.bootstrap import random_data
+
+    truth, detections = random_data(images=5000, objects=6, found=20, classes=7)
+    start = time.process_time()
+    metrics.bootstrap(truth, detections, resamples=1000)
+    assert time.process_time() - start < 60
