@@ -117,6 +117,15 @@ def read_frame(path, max_pixels=MAX_PIXELS):
     return read_with_kind(path, max_pixels)[0]
 
 
+def contiguous(rgb):
+    """The same pixels as a C-contiguous array; fast for the views of BGR rows that `read_frame` gives."""
+    if rgb.flags.c_contiguous:
+        return rgb
+    import cv2
+
+    return cv2.cvtColor(np.ascontiguousarray(rgb[:, :, ::-1]), cv2.COLOR_BGR2RGB)
+
+
 def read_with_kind(path, max_pixels=MAX_PIXELS):
     """As `read_frame`, with what the file is: (pixels, "bmp", "png" or "jpeg")."""
     try:

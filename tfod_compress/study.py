@@ -326,8 +326,8 @@ def _comparisons(study, workdir, rows):
     pairs = []
     for detector, seed, regime, quality in index:
         key = (detector, seed)
-        if regime == "off_the_shelf" and quality != study.best_quality:
-            pairs.append(((*key, regime, quality), (*key, regime, study.best_quality)))
+        if quality != study.best_quality and regime != "control_ft":
+            pairs.append(((*key, regime, quality), (*key, "off_the_shelf", study.best_quality)))
         if regime in ("task_ft", "retrained"):
             pairs.append(((*key, regime, quality), (*key, "off_the_shelf", quality)))
         if regime == "task_ft":

@@ -6,6 +6,8 @@ Examples:
   python -m tools.run_study pipeline_configs/studies/demo.yaml --workdir runs/demo-1 --seed 1
 """
 
+import pathlib
+
 from absl import flags
 
 from tools import command
@@ -26,9 +28,9 @@ def main(arguments):
     failed = study.run(plan, _WORKDIR.value, dry_run=_DRY_RUN.value, say=lambda line: print(line, flush=True))
     if _DRY_RUN.value:
         return 0
-    page = report.make_report(_WORKDIR.value)
-    print(report.print_table(_WORKDIR.value))
-    print(f"report: {page}")
+    if (pathlib.Path(_WORKDIR.value) / "results.json").is_file():
+        report.make_report(_WORKDIR.value)
+        print(report.print_table(_WORKDIR.value))
     for name in failed:
         print(f"not done: {name}")
     return 1 if failed else 0

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tfod_compress.codecs.base import Codec
+from tfod_compress.frames import contiguous
 
 _SETTINGS = {"progressive": False, "optimize": False, "dct": "integer accurate", "restart_interval": 0}
 
@@ -52,7 +53,7 @@ class JpegGray(Codec):
 
     def encode_many(self, rgb, qualities):
         # OpenCV's luma differs by one level here and there; Pillow's is libjpeg's own.
-        luma = np.asarray(Image.fromarray(cv2.cvtColor(_bgr(rgb), cv2.COLOR_BGR2RGB)).convert("L"))
+        luma = np.asarray(Image.fromarray(contiguous(rgb)).convert("L"))
         return [_encode(luma, quality) for quality in qualities]
 
     def decode(self, data):

@@ -7,6 +7,7 @@ import PIL
 from PIL import Image, features
 
 from tfod_compress.codecs.base import Codec
+from tfod_compress.frames import contiguous
 
 PNG_LEVEL = 6  # zlib's own default; higher levels take several times as long for one or two per cent
 
@@ -21,7 +22,7 @@ class Png(Codec):
     def encode(self, rgb, quality=None):
         buffer = io.BytesIO()
         # fromarray leaves nothing of the source file's metadata.
-        Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, "PNG", compress_level=PNG_LEVEL)
+        Image.fromarray(contiguous(rgb)).save(buffer, "PNG", compress_level=PNG_LEVEL)
         return buffer.getvalue()
 
     def decode(self, data):

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import hashlib
+import math
 import os
 import pathlib
 import shlex
@@ -17,7 +18,8 @@ from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_clas
 from tfod_compress.records import folders, publish, shards, survey, workers
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 20, 16, 500  # frames a shard, see `shard_count`
-MEASURED_AT_LEAST, MEASURED_SHARE = 16, 0.02
+# Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.
+MEASURED_FRAMES, MEASURED_SHARE, MEASURED_PIXELS = 8, 0.02, 14_000_000
 ESTIMATED_FROM = 2  # frames that are coded to estimate the space
 SPACE_MARGIN = 1.1
 
@@ -194,7 +196,7 @@ def _shards(found, num_shards, measure, seed):
     for (frame, _), side in zip(found.good, found.sides, strict=True):
         by_side.setdefault(side, []).append(frame)
     order = [name for name in dict.fromkeys(("train", "val", "test", *sorted(by_side))) if name in by_side]
-    measured = _measured([frame.source_id for frame, _ in found.good], measure, seed)
+    measured = _measured(found.good, measure, seed)
     made = []
     for side in order:
         names = shards.shard_names(side, shard_count(len(by_side[side]), num_shards))
@@ -205,11 +207,14 @@ def _shards(found, num_shards, measure, seed):
     return made, order
 
 
-def _measured(source_ids, measure, seed):
+def _measured(good, measure, seed):
+    """source_ids of the frames whose PSNR is measured."""
+    names = [frame.source_id for frame, _ in good]
     if measure != "sample":
-        return frozenset(source_ids if measure == "all" else ())
-    count = max(MEASURED_AT_LEAST, round(MEASURED_SHARE * len(source_ids)))
-    order = sorted(source_ids, key=lambda name: hashlib.sha256(f"psnr/{seed}/{name}".encode()).digest())
+        return frozenset(names if measure == "all" else ())
+    mean = sum(look.width * look.height for _, look in good) / len(good)
+    count = math.ceil(max(MEASURED_FRAMES, MEASURED_SHARE * len(good), MEASURED_PIXELS / mean))
+    order = sorted(names, key=lambda name: hashlib.sha256(f"psnr/{seed}/{name}".encode()).digest())
     return frozenset(order[:count])
 
 

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from tfod_compress.errors import InputError
-from tfod_compress.frames import read_frame
+from tfod_compress.frames import contiguous, read_frame
 
 # Of 256 comparisons. Neighbouring KITTI tracking frames differ in 42 to 69, different scenes in 85 and more.
 NEAR_BITS = 64
@@ -32,7 +32,7 @@ def identical(good, max_pixels):
         if len(members) > 1:
             same = {}
             for index in members:
-                pixels = np.ascontiguousarray(read_frame(good[index][0].path, max_pixels))
+                pixels = contiguous(read_frame(good[index][0].path, max_pixels))
                 same.setdefault(hashlib.sha256(pixels).digest(), []).append(index)
             groups += [group for group in same.values() if len(group) > 1]
     return groups

@@ -1,18 +1,16 @@
-"""tf.train.Example without TensorFlow: its messages, described here, in a descriptor pool of their own.
+"""What a record holds: one frame, its picture and its boxes, under the TF OD API's feature keys.
 
-The wire format is that of tensorflow/core/example/feature.proto; the feature keys are the TF OD API's
-(dataset_tools/create_pascal_tf_record.py).
+The keys are those of the API's dataset_tools/create_pascal_tf_record.py.
 """
 
 import dataclasses
-import functools
 import hashlib
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from tfod_compress import codecs
 from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.records import wire
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,72 +49,68 @@ class Example:
         return codecs.get(self.format).decode(self.encoded)
 
 
-def build(source_id, filename, encoded, stored_as, width, height, boxes, compressed_bytes):
+def build(frame_part, encoded, stored_as, compressed_bytes):
     """Bytes of a tf.train.Example.
 
     Args:
-      source_id: the frame's path below the frames folder, without extension.
-      filename: the frame's file name.
+      frame_part: what `features_of_frame` gave.
       encoded: the stored picture's bytes.
       stored_as: "jpeg" or "png".
-      width: pixels.
-      height: pixels.
-      boxes: `labels.boxes.Boxes`.
       compressed_bytes: size of what the codec wrote.
 
     Returns:
       bytes, the same for the same arguments.
     """
-    example = _message_class()()
-    features = example.features.feature
+    return wire.message([frame_part, *wire.bytes_feature("image/encoded", [encoded]),
+                         *wire.bytes_feature("image/format", [stored_as.encode()]),
+                         *wire.bytes_feature("image/key/sha256", [hashlib.sha256(encoded).hexdigest().encode()]),
+                         *wire.int_feature("image/compressed_bytes", [compressed_bytes])])
 
-    def put_bytes(key, *values):
-        features[key].bytes_list.value.extend(values)
 
-    def put_ints(key, values):
-        features[key].int64_list.value.extend(int(value) for value in values)
+def features_of_frame(source_id, filename, width, height, boxes):
+    """The part of a record that does not depend on the codec, to be built once for all qualities.
 
-    def put_floats(key, values):
-        features[key].float_list.value.extend(float(value) for value in values)
+    Args:
+      source_id: the frame's path below the frames folder, without extension.
+      filename: the frame's file name.
+      width: pixels.
+      height: pixels.
+      boxes: `labels.boxes.Boxes`.
 
-    put_bytes("image/encoded", encoded)
-    put_bytes("image/format", stored_as.encode())
-    put_bytes("image/filename", filename.encode("utf-8", "backslashreplace"))
-    put_bytes("image/source_id", source_id.encode())
-    put_bytes("image/key/sha256", hashlib.sha256(encoded).hexdigest().encode())
-    put_ints("image/height", [height])
-    put_ints("image/width", [width])
-    put_ints("image/compressed_bytes", [compressed_bytes])
+    Returns:
+      bytes.
+    """
+    edges = boxes.edges
+    areas = (edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]) * (width * height)
+    parts = [
+        *wire.bytes_feature("image/filename", [filename.encode("utf-8", "backslashreplace")]),
+        *wire.bytes_feature("image/source_id", [source_id.encode()]),
+        *wire.int_feature("image/height", [height]),
+        *wire.int_feature("image/width", [width]),
+        *wire.bytes_feature("image/object/class/text",
+                            [LABEL_MAP[number].encode() for number in boxes.class_ids.tolist()]),
+        *wire.int_feature("image/object/class/label", boxes.class_ids.tolist()),
+        *wire.int_feature("image/object/difficult", boxes.difficult.tolist()),
+        *wire.int_feature("image/object/is_crowd", boxes.is_crowd.tolist()),
+        *wire.float_feature("image/object/area", areas)]
     for column, key in enumerate(("ymin", "xmin", "ymax", "xmax")):
-        put_floats(f"image/object/bbox/{key}", boxes.edges[:, column])
-    put_bytes("image/object/class/text", *(LABEL_MAP[int(number)].encode() for number in boxes.class_ids))
-    put_ints("image/object/class/label", boxes.class_ids)
-    put_ints("image/object/difficult", boxes.difficult)
-    put_ints("image/object/is_crowd", boxes.is_crowd)
-    areas = (boxes.edges[:, 2] - boxes.edges[:, 0]) * (boxes.edges[:, 3] - boxes.edges[:, 1])
-    put_floats("image/object/area", areas * (width * height))
+        parts += wire.float_feature(f"image/object/bbox/{key}", edges[:, column])
     for key in ("truncated", "occluded"):
         if getattr(boxes, key) is not None:
-            put_ints(f"image/object/{key}", getattr(boxes, key))
-    return example.SerializeToString(deterministic=True)
+            parts += wire.int_feature(f"image/object/{key}", getattr(boxes, key).tolist())
+    return b"".join(parts)
 
 
 def parse(data):
     """`Example` from the bytes of a record; ValueError where they are none of ours."""
-    found = _message_class()()
-    try:
-        found.ParseFromString(data)
-    except message.DecodeError as error:
-        raise ValueError(f"not a tf.train.Example: {error}") from error
-    features = {key: getattr(value, value.WhichOneof("kind") or "bytes_list").value
-                for key, value in found.features.feature.items()}
+    features = wire.parse(data)
     try:
         edges = [np.array(features.get(f"image/object/bbox/{key}", ()), np.float32)
                  for key in ("ymin", "xmin", "ymax", "xmax")]
         count = len(edges[0])
 
         def flags(key):
-            return np.array(features.get(key, [0] * count), bool)
+            return np.array(features.get(key) or [0] * count, bool)
 
         encoded = features["image/encoded"][0]
         return Example(
@@ -133,42 +127,5 @@ def parse(data):
             compressed_bytes=int(features.get("image/compressed_bytes", [len(encoded)])[0]),
             filename=features.get("image/filename", [b""])[0].decode(),
             sha256=features.get("image/key/sha256", [b""])[0].decode())
-    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no record of a labelled frame: {error!r}") from error
-
-
-@functools.cache
-def _message_class():
-    """The Example message; a pool of its own, so that TensorFlow may describe it too in the same process."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="tfod_compress/example.proto", package="tfod_compress",
-                                              syntax="proto3")
-
-    def describe(parent, name, *fields):
-        described = parent.add(name=name)
-        for number, (field, kind, repeated, type_name, oneof) in enumerate(fields, 1):
-            described.field.add(
-                name=field, number=number, type=kind,
-                label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL, type_name=type_name or None,
-                **({"oneof_index": 0} if oneof else {}))
-        return described
-
-    for name, kind in (("BytesList", kinds.TYPE_BYTES), ("FloatList", kinds.TYPE_FLOAT),
-                       ("Int64List", kinds.TYPE_INT64)):
-        described = describe(file.message_type, name, ("value", kind, True, None, False))
-        if kind != kinds.TYPE_BYTES:
-            described.field[0].options.packed = True
-    feature = describe(file.message_type, "Feature", *(
-        (f"{name}_list", kinds.TYPE_MESSAGE, False, f".tfod_compress.{name.title()}List", True)
-        for name in ("bytes", "float", "int64")))
-    feature.oneof_decl.add(name="kind")
-    features = describe(file.message_type, "Features", (
-        "feature", kinds.TYPE_MESSAGE, True, ".tfod_compress.Features.FeatureEntry", False))
-    entry = describe(features.nested_type, "FeatureEntry", ("key", kinds.TYPE_STRING, False, None, False), (
-        "value", kinds.TYPE_MESSAGE, False, ".tfod_compress.Feature", False))
-    entry.options.map_entry = True
-    describe(file.message_type, "Example", (
-        "features", kinds.TYPE_MESSAGE, False, ".tfod_compress.Features", False))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("tfod_compress.Example"))

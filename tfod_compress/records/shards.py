@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 from tfod_compress.codecs import get as get_codec
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
-from tfod_compress.frames import BrokenFrame, read_frame
+from tfod_compress.frames import BrokenFrame, contiguous, read_frame
 from tfod_compress.labels.base import FrameLabels
 from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import LABEL_MAP
@@ -94,8 +95,14 @@ def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_fram
                    for folder in shard.folders.values()]
         for path in shard.frames:
             rgb, boxes = _read(path, labels, class_map, min_box_px, max_pixels)
+            height, width, _ = rgb.shape
+            part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes)
+            measured = path.source_id in shard.measured
+            source = contiguous(rgb) if measured else rgb
             for writer, data in zip(writers, codec.encode_many(rgb, qualities), strict=True):
-                _write_frame(writer, path, rgb, boxes, data, codec, path.source_id in shard.measured)
+                stored, stored_as, psnr = _stored(source, data, codec, measured)
+                writer.add(example.build(part, stored, stored_as, len(data)), path.source_id, width, height,
+                           len(data), psnr, boxes)
             on_frame(1, rgb.size)
     for folder, writer in zip(shard.folders.values(), writers, strict=True):
         write_json(note_path(folder, shard.name), {"split": shard.split, **writer.note})
@@ -125,20 +132,20 @@ def sizes_of(path, codec, qualities, max_pixels):
     return [len(data) for data in coded]
 
 
-def _write_frame(writer, path, rgb, boxes, data, codec, measure):
-    height, width, _ = rgb.shape
-    decoded = codec.decode(data) if measure and not codec.lossless or codec.stored_as is None else None
-    stored, stored_as = data, codec.stored_as
-    if stored_as is None:
-        stored, stored_as = get_codec("png").encode(decoded), "png"
-    psnr = (float("inf") if codec.lossless else psnr_db(rgb, decoded)) if measure else None
-    writer.add(example.build(path.source_id, path.path.rsplit("/", 1)[-1], stored, stored_as, width, height,
-                             boxes, len(data)), path.source_id, width, height, len(data), psnr, boxes)
+def _stored(rgb, data, codec, measure):
+    """(bytes that a record stores, "jpeg" or "png", PSNR in dB or None) of a frame and its coded `data`."""
+    decoded = codec.decode(data) if (measure and not codec.lossless) or codec.stored_as is None else None
+    psnr = None
+    if measure:
+        psnr = float("inf") if codec.lossless else psnr_db(rgb, decoded)
+    if codec.stored_as is None:
+        return get_codec("png").encode(decoded), "png", psnr
+    return data, codec.stored_as, psnr
 
 
 def psnr_db(a, b):
-    """Peak signal-to-noise ratio of two uint8 arrays in dB: 10 log10(255^2 / MSE over all samples); inf if equal."""
-    squares = cv2.norm(np.ascontiguousarray(a), np.ascontiguousarray(b), cv2.NORM_L2SQR)
+    """Peak signal-to-noise ratio of two uint8 RGB arrays in dB: 10 log10(255^2 / MSE over all samples); inf if equal."""
+    squares = cv2.norm(contiguous(a), contiguous(b), cv2.NORM_L2SQR)
     return float("inf") if squares == 0 else float(10 * np.log10(255.0**2 * a.size / squares))
 
 
