@@ -15,7 +15,7 @@ from tools import command
 
 _DETECTOR = flags.DEFINE_string("detector", None, "The template's name.", required=True)
 _RECORDS = flags.DEFINE_string("records", None, "The record set's folder.", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A model folder or checkpoint prefix whose weights to start from.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A model folder or checkpoint prefix to start from.")
 _SET = flags.DEFINE_multi_string("set", [], "A setting, such as 'train_config.batch_size: 8' or any pipeline text.")
 _OUTPUT = flags.DEFINE_string("output", None, "The file to write.", required=True)
 
