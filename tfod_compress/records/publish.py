@@ -33,7 +33,7 @@ def describe(folder, names, splits, broken, plan, manifest):
     psnr_sum = 0.0
     with _table(folder, "images.csv") as images, _table(folder, "dropped_boxes.csv") as dropped:
         for name in names:
-            note = shards.finished_note(folder, name)
+            note = shards.read_note(folder, name)
             for source_id, width, height, coded_bytes, psnr in note["frames"]:
                 images((source_id, note["split"], width, height, coded_bytes,
                         f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr))

@@ -50,10 +50,15 @@ def note_path(folder, name):
     return pathlib.Path(folder) / f"{name}.json"
 
 
+def read_note(folder, name):
+    """The note about a finished shard; OSError or ValueError where there is none."""
+    return json.loads(note_path(folder, name).read_text(encoding="utf-8"))
+
+
 def finished_note(folder, name):
     """The note of a shard that is whole, or None: its bytes are checked against the note."""
     try:
-        note = json.loads(note_path(folder, name).read_text(encoding="utf-8"))
+        note = read_note(folder, name)
         if note["sha256"] == file_sha256(pathlib.Path(folder) / name):
             return note
     except (OSError, ValueError, KeyError, TypeError):
