@@ -1,17 +1,15 @@
 """Decode Windows and OS/2 bitmaps with NumPy; camera frames (24 bit) come straight from the mapped file.
 
 Read: 1, 2, 4, 8 bit with a palette, 16, 24, 32 bit, any bit masks, bottom-up and top-down, run-length
-encoded (by Pillow), embedded JPEG and PNG. Alpha is dropped.
+encoded (4 and 8 bit), embedded JPEG and PNG. Alpha is dropped.
 Source of the format: Microsoft, "Bitmap Storage" (BITMAPCOREHEADER to BITMAPV5HEADER) and the OS/2 2.x header.
 """
 
 import dataclasses
-import io
 import mmap
 import struct
 
 import numpy as np
-from PIL import Image
 
 RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHABITFIELDS = range(7)
 _HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -149,7 +147,7 @@ def decode(data, header):
       BmpError: cut off or damaged.
     """
     if header.compression in (RLE4, RLE8):
-        return _run_lengths(data, header)
+        return _palette(data, header)[_run_lengths(data, header)]
     if header.bits == 24:
         return _as_rgb(data, header)
     rows = _rows(data, header)
@@ -210,32 +208,40 @@ def _channel(words, mask):
 
 
 def _run_lengths(data, header):
-    # Pillow stops quietly at the end of the data and leaves the rest black, so the runs are counted first.
-    _check_runs(data, header)
-    try:
-        with Image.open(io.BytesIO(data), formats=("BMP",)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, IndexError, struct.error) as error:
-        raise BmpError(f"run lengths: {error}") from error
+    """uint8 palette indices [H, W] of RLE8 or RLE4; pixels that no run covers are 0.
 
-
-def _check_runs(data, header):
-    """Raises BmpError where the runs end before the picture does (neither its end mark nor its last row)."""
-    at, row, per_byte = header.offset, 0, 1 if header.bits == 8 else 2
-    while at + 1 < len(data):
+    Raises:
+      BmpError: the runs end before the picture does, with neither an end mark nor a full last row.
+    """
+    width, height, nibbles = header.width, header.height, header.bits == 4
+    pixels = np.zeros((height, width), np.uint8)
+    at, x, y, size = header.offset, 0, 0, len(data)
+    while at + 1 < size and y < height:
         count, value = data[at], data[at + 1]
         at += 2
         if count:
-            continue
-        if value == 0:
-            row += 1
+            run = (value >> 4, value & 15) if nibbles else (value, value)
+            pixels[y, x:x + count:2] = run[0]
+            pixels[y, x + 1:x + count:2] = run[1]
+            x += count
+        elif value == 0:
+            x, y = 0, y + 1
         elif value == 1:
-            return
+            return pixels[::-1]
         elif value == 2:
-            row += data[at + 1] if at + 1 < len(data) else 0
+            if at + 1 >= size:
+                break
+            x, y = x + data[at], y + data[at + 1]
             at += 2
         else:
-            length = (value + per_byte - 1) // per_byte
+            length = (value + 1) // 2 if nibbles else value
+            stored = np.frombuffer(data, np.uint8, min(length, size - at), at)
+            if nibbles:
+                stored = np.stack([stored >> 4, stored & 15], axis=-1).reshape(-1)
+            stored = stored[:value][:max(0, width - x)]
+            pixels[y, x:x + len(stored)] = stored
+            x += value
             at += length + length % 2
-    if row + 1 < header.height:
-        raise BmpError(f"cut off: run lengths end in row {row + 1} of {header.height}")
+    if y < height - 1 or (y == height - 1 and x < width):
+        raise BmpError(f"cut off: its runs end in row {y + 1} of {height}")
+    return pixels[::-1]

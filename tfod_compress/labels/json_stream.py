@@ -44,7 +44,7 @@ def top_level_items(file, wanted):
             text.value()
         if text.take() == "}":
             return
-        text.back("," , "}")
+        text.back(",", "}")
 
 
 def _items(text):
@@ -96,8 +96,8 @@ class _Text:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-                # A number or a word that touches the window's end may go on behind it.
-                if end < len(self._text) or not self._more():
+                # A number near the window's end may go on behind it, "2" as "2.5" or "2e+3".
+                if end + 3 <= len(self._text) or not self._more():
                     self._at = end
                     return value
             except RecursionError as error:

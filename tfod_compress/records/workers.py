@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
@@ -134,6 +135,8 @@ def _start(job, counter, parent):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+    # What Pillow warns of (odd EXIF data, say) does not keep the pixels from being read.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     import cv2
 
     cv2.setNumThreads(1)
