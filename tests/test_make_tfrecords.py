@@ -12,7 +12,8 @@ from PIL import Image
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
-from tfod_compress.records import RecordSet
+from tfod_compress.errors import InputError
+from tfod_compress.records import RecordSet, convert
 
 
 @pytest.fixture(scope="module")
@@ -134,37 +135,94 @@ def test_broken_frames_are_listed_and_skipped(tmp_path, run_tool):
     assert not (tmp_path / "other").exists()
 
 
-BAD = {
-    "no frames": ([], lambda folder: [path.unlink() for path in (folder / "frames").rglob("*.bmp")], 1, "no frames"),
-    "no labels": ([], lambda folder: [path.rename(path.with_name(f"x{path.name}")) for path in (
-        folder / "labels").rglob("*.xml")], 1, "none of the 6 frames has labels"),
-    "labels of one frame missing": ([], lambda folder: (folder / "labels/seq000/000000.xml").unlink(), 1,
+def remove_frames(folder):
+    for path in (folder / "frames").rglob("*.bmp"):
+        path.unlink()
+
+
+def rename_labels(folder):
+    for path in (folder / "labels").rglob("*.xml"):
+        path.rename(path.with_name(f"x{path.name}"))
+
+
+def unknown_classes(folder):
+    records_data.write_voc(folder / "labels/seq000/000000.xml", [
+        ("Tram", 1, 1, 9, 9), ("Car", 1, 1, 9, 9), ("Car", 2, 2, 9, 9)])
+
+
+BAD = {  # more arguments, damage to the data, what the message says
+    "no frames": ({}, remove_frames, "frames: no frames"),
+    "no labels": ({}, rename_labels, "none of the 6 frames has labels"),
+    "labels of one frame missing": ({}, lambda folder: (folder / "labels/seq000/000000.xml").unlink(),
                                     "1 of 6 frames have no labels"),
-    "unknown class": ([], lambda folder: records_data.write_voc(
-        folder / "labels/seq000/000000.xml", [("Tram", 1, 1, 9, 9), ("Car", 1, 1, 9, 9), ("Car", 2, 2, 9, 9)]), 1,
-        "Car (2), Tram (1)"),
-    "no such codec": (["--codec", "bpg"], None, 1, "unknown codec 'bpg'; there are jpeg, jpeg-gray, png"),
-    "quality too high": (["--quality", "20,101"], None, 1, "quality 101 is out of range: jpeg takes 1 to 100"),
-    "quality in between": (["--quality", "20.5"], None, 1, "whole numbers"),
-    "quality of a lossless codec": (["--codec", "png", "--quality", "20"], None, 1, "lossless"),
-    "quality that is no number": (["--quality", "high"], None, 2, "not a number"),
-    "no such flag": (["--qualty", "20"], None, 2, "qualty"),
-    "no frames folder": (["--frames", "nowhere"], None, 1, "nowhere: no such folder"),
-    "no labels folder": (["--labels", "nowhere"], None, 1, "nowhere: no such file or folder"),
-    "no class map": (["--class_map", "nowhere.yaml"], None, 1, "nowhere.yaml"),
-    "bad expression": (["--split_by", "("], None, 1, "not a regular expression"),
-    "expression without a match": (["--split_by", "^cam"], None, 1, "does not match the frame seq000/000000"),
-    "too much validation": (["--val_fraction", "1.5"], None, 1, "val_fraction"),
+    "unknown class": ({}, unknown_classes, r"Car \(2\), Tram \(1\)"),
+    "no such codec": ({"codec": "bpg"}, None, "unknown codec 'bpg'; there are .*jpeg, jpeg-gray"),
+    "quality too high": ({"qualities": (20, 101)}, None, "quality 101 is out of range: jpeg takes 1 to 100"),
+    "quality in between": ({"qualities": (20.5,)}, None, "whole numbers"),
+    "quality of a lossless codec": ({"codec": "png", "qualities": (20,)}, None, "lossless"),
+    "no labels folder": ({"labels": "nowhere"}, None, "nowhere: no such file or folder"),
+    "no class map": ({"class_map": "nowhere.yaml"}, None, "nowhere.yaml"),
+    "bad expression": ({"split_by": "("}, None, "not a regular expression"),
+    "expression without a match": ({"split_by": "^cam"}, None, "does not match the frame seq000/000000"),
+    "too much validation": ({"val_fraction": 1.5}, None, "val_fraction"),
+    "a frame too many that is broken": ({"on_broken": "fail"}, lambda folder: (
+        folder / "frames/seq000/000000.bmp").write_bytes(b""), "1 broken frames, the first is .*empty file"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_and_writes_nothing(case, tmp_path, run_tool):
-    more, damage, code, told = BAD[case]
+def test_bad_input_is_one_line_and_writes_nothing(case, tmp_path):
+    more, damage, told = BAD[case]
     records_data.make(tmp_path, count=6)
     if damage:
         damage(tmp_path)
+    more = {"labels": tmp_path / "labels", "workers_count": 1, **more}
+    with pytest.raises(InputError, match=told) as error:
+        convert(tmp_path / "frames", output=tmp_path / "tfrecords", **more)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "tfrecords").exists()
+
+
+@pytest.mark.parametrize("more, code, told", [
+    (["--frames", "nowhere"], 1, "nowhere: no such folder"),
+    (["--quality", "20,101"], 1, "quality 101 is out of range"),
+    (["--quality", "high"], 2, "not a number"),
+    (["--qualty", "20"], 2, "qualty"),
+])
+def test_exit_codes(more, code, told, tmp_path, run_tool):
+    records_data.make(tmp_path, count=2)
     process = run_tool("make_tfrecords", *records_data.arguments(tmp_path, *more))
     assert process.returncode == code
     assert told in process.stderr and len(process.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "tfrecords").exists()
+
+
+def test_frames_without_labels_can_be_left_out_or_kept(tmp_path):
+    records_data.make(tmp_path, count=6)
+    (tmp_path / "labels/seq000/000000.xml").unlink()
+    frames = {}
+    for how in ("skip", "negative"):
+        made, = convert(tmp_path / "frames", tmp_path / "labels", tmp_path / how, unlabelled=how, workers_count=1)
+        frames[how] = made.manifest["frames"]["train"] + made.manifest["frames"]["val"], made.manifest["negatives"]
+    assert frames == {"skip": (5, 0), "negative": (6, 1)}
+
+
+def test_dropped_boxes_are_listed_and_damaged_labels_break_the_frame(tmp_path):
+    records_data.make(tmp_path, count=21)
+    records_data.write_voc(tmp_path / "labels/seq000/000000.xml", [("Bus", 5, 5, 5, 9), ("Van", 70, 1, 80, 9)])
+    (tmp_path / "labels/seq001/000001.xml").write_text("<annotation>")
+    made, = convert(tmp_path / "frames", tmp_path / "labels", tmp_path / "out", workers_count=1)
+    assert read_csv(made.path / "dropped_boxes.csv") == [
+        {"source_id": "seq000/000000", "class": "Bus", "box": "5.0 5.0 5.0 9.0", "reason": "zero or negative area"},
+        {"source_id": "seq000/000000", "class": "Van", "box": "70.0 1.0 80.0 9.0", "reason": "outside the frame"}]
+    broken, = read_csv(made.path / "broken_frames.csv")
+    assert broken["path"] == "seq001/000001.bmp" and "000001.xml: not XML" in broken["reason"]
+    assert made.manifest["negatives"] == 1 and made.manifest["dropped_boxes"] == 2
+
+
+def test_labels_for_a_frame_of_another_size_break_it(tmp_path):
+    records_data.make(tmp_path, count=21)
+    records_data.write_voc(tmp_path / "labels/seq000/000000.xml", [("Bus", 5, 5, 50, 90)], 128, 96)
+    made, = convert(tmp_path / "frames", tmp_path / "labels", tmp_path / "out", workers_count=1)
+    broken, = read_csv(made.path / "broken_frames.csv")
+    assert broken["reason"] == "its labels are for a frame of 128x96, it is 64x48"

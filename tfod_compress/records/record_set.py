@@ -82,6 +82,8 @@ def read_label_map(path):
         text = pathlib.Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; make the record set again") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a label map; make the record set again") from error
     found = {}
     for body in _ITEM.findall(text):
         number, name = re.search(r"\bid\s*:\s*(\d+)", body), re.search(r"\bname\s*:\s*[\"']([^\"']+)[\"']", body)
