@@ -38,24 +38,67 @@ class Job:
     max_pixels: int
 
 
-_job, _codec, _counter = None, None, None
+_job = _codec = _counter = _count = None  # set in each worker
 
 
-class pool:
-    """Processes that work on tasks; leaving the block ends them, and an error kills them.
+def pool(job, count):
+    """Opens `count` processes, or for one the process itself: a context manager with `run`, `coded` and `stop`."""
+    return _Pool(job, count) if count > 1 else _Inline(job)
 
-    Args:
-      job: `Job`.
-      workers: how many.
-    """
 
-    def __init__(self, job, workers):
+class _Inline:
+    """Work in this process: for one worker."""
+
+    def __init__(self, job):
+        self._job, self._began, self._tick, self._last = job, 0.0, None, 0.0
+
+    def __enter__(self):
+        import cv2
+
+        self._threads = cv2.getNumThreads()
+        self._filters = warnings.filters[:]
+        _know(self._job, [0, 0], self._count)
+        return self
+
+    def __exit__(self, *_):
+        import cv2
+
+        cv2.setNumThreads(self._threads)
+        warnings.filters[:] = self._filters
+
+    def run(self, function, tasks, tick=lambda: None):
+        """As `_Pool.run`."""
+        self._began, self._tick = time.monotonic(), tick
+        for index, task in enumerate(tasks):
+            result = function(task)
+            tick()
+            yield index, result
+
+    def coded(self):
+        """As `_Pool.coded`."""
+        return _coded(_counter, self._began)
+
+    def stop(self):
+        """Nothing to stop: an error has ended the work."""
+
+    def _count(self, frames, size):
+        _counter[0] += frames
+        _counter[1] += size
+        if time.monotonic() - self._last > TICK_SECONDS:
+            self._last = time.monotonic()
+            self._tick()
+
+
+class _Pool:
+    """Processes that work on tasks; leaving the block ends them, and an error kills them."""
+
+    def __init__(self, job, count):
         # A process with TensorFlow's threads must not be forked.
         forks = "tensorflow" not in sys.modules and sys.platform == "linux"
         context = multiprocessing.get_context("fork" if forks else "spawn")
-        self._counter, self._workers = context.Array(ctypes.c_longlong, 2), workers
+        self._counter, self._count = context.Array(ctypes.c_longlong, 2), count
         self._executor = concurrent.futures.ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start, initargs=(job, self._counter, os.getpid()))
+            count, mp_context=context, initializer=_start, initargs=(job, self._counter, os.getpid()))
         self._began = None
 
     def __enter__(self):
@@ -81,7 +124,7 @@ class pool:
         waiting, ahead = {}, enumerate(tasks)
         try:
             while True:
-                for index, task in itertools.islice(ahead, 3 * self._workers - len(waiting)):
+                for index, task in itertools.islice(ahead, 3 * self._count - len(waiting)):
                     waiting[self._executor.submit(function, task)] = index
                 if not waiting:
                     return
@@ -94,15 +137,18 @@ class pool:
                              "fewer --workers: what was finished is kept") from error
 
     def coded(self):
-        """(frames coded so far, "12.3 MB/s" of raw pixels)."""
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        return int(self._counter[0]), f"{self._counter[1] / 1e6 / seconds:.0f} MB/s"
+        """(frames coded so far, "123 MB/s" of raw pixels)."""
+        return _coded(self._counter, self._began)
 
     def stop(self):
         """Kills the processes."""
         for process in list((self._executor._processes or {}).values()):
             process.kill()
             process.join()
+
+
+def _coded(counter, began):
+    return int(counter[0]), f"{counter[1] / 1e6 / max(time.monotonic() - began, 1e-9):.0f} MB/s"
 
 
 def scan_frames(frames):
@@ -121,23 +167,27 @@ def make_shard(shard):
     write_shard(shard, _codec, _job.labels, _job.class_map, _job.min_box_px, _job.max_pixels, _count)
 
 
-def _count(frames, size):
-    with _counter.get_lock():
-        _counter[0] += frames
-        _counter[1] += size
-
-
 def _start(job, counter, parent):
-    global _job, _codec, _counter
     # Ctrl-C is the parent's to answer; and where the parent is killed, so are its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-    # What Pillow warns of (odd EXIF data, say) does not keep the pixels from being read.
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+
+    def count(frames, size):
+        with counter.get_lock():
+            counter[0] += frames
+            counter[1] += size
+
+    _know(job, counter, count)
+
+
+def _know(job, counter, count):
+    global _job, _codec, _counter, _count
     import cv2
 
     cv2.setNumThreads(1)
-    _job, _codec, _counter = job, codecs.get(job.codec), counter
+    # What Pillow warns of (odd EXIF data, say) does not keep the pixels from being read.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    _job, _codec, _counter, _count = job, codecs.get(job.codec), counter, count
