@@ -14,6 +14,7 @@ Printed are stock / ours (wanted: 4 or more), floor / ours (wanted: 0.8 or more)
 hashing for duplicates takes (wanted: 0.1 or less), and our peak memory (wanted: under 1 GiB).
 """
 
+import collections
 import io
 import os
 import pathlib
@@ -109,7 +110,7 @@ def _floor(folder, cores):
                 image.save(io.BytesIO(), "JPEG", quality=quality)
             encoding += time.process_time() - start
         start = time.process_time()
-        scan_frame(FramePath(path.stem, str(path)), labels, WIDTH * HEIGHT)
+        scan_frame(FramePath(path.stem, str(path)), labels, WIDTH * HEIGHT, collections.Counter())
         hashing += time.process_time() - start
     return encoding / cores, hashing / cores
 

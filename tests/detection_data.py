@@ -8,8 +8,11 @@ NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: 
 
 
 def make(seed, images=20, classes=4, objects=6, found=8, crowd=0.0, difficult=0.0, empty=0.1, ties=False,
-         jitter=0.12, groups=None):
-    """(GroundTruth, Detections): boxes of 5 to 300 pixels, detections near objects, of other classes, and astray."""
+         jitter=0.12, groups=None, grid=0):
+    """(GroundTruth, Detections): boxes of 5 to 300 pixels, detections near objects, of other classes, and astray.
+
+    With `grid`, boxes begin and end at multiples of it: overlaps are often equal, or exactly at a threshold.
+    """
     rng = np.random.default_rng(seed)
     names = {number: NAMES[number] for number in range(1, classes + 1)}
     ids = tuple(f"seq{number // 4:04d}/{number:05d}" for number in range(images))
@@ -33,6 +36,8 @@ def make(seed, images=20, classes=4, objects=6, found=8, crowd=0.0, difficult=0.
                 d_boxes.append(_box(rng))
                 d_class.append(rng.integers(1, classes + 1))
     boxes, d_boxes = np.array(boxes).reshape(-1, 4), np.array(d_boxes).reshape(-1, 4)
+    if grid:
+        boxes, d_boxes = (np.maximum(np.round(b / grid) * grid, [0, 0, grid, grid]) for b in (boxes, d_boxes))
     scores = rng.random(len(d_boxes))
     if ties:
         scores = np.round(scores, 1)

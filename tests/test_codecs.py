@@ -34,18 +34,19 @@ def test_every_codec_gives_a_frame_back(name, shape):
         codec.decode(b"no picture")
 
 
-@pytest.mark.parametrize("name", ["jpeg", "jpeg-gray"])
+@pytest.mark.parametrize("name", ["jpeg", "jpeg444", "jpeg-gray"])
 def test_lower_quality_is_smaller(name):
     found = sizes(codecs.get(name), records_data.scene(2, 160, 120))
     assert found == sorted(found, reverse=True) and len(set(found)) == 4
 
 
-@pytest.mark.parametrize("name, mode", [("jpeg", "RGB"), ("jpeg-gray", "L")])
+@pytest.mark.parametrize("name, mode", [("jpeg", "RGB"), ("jpeg444", "RGB"), ("jpeg-gray", "L")])
 def test_jpeg_is_byte_for_byte_what_pillow_saves(name, mode):
     codec, rgb = codecs.get(name), records_data.scene(3, 83, 61)
     for quality, data in zip(range(1, 101), codec.encode_many(rgb, range(1, 101)), strict=True):
         buffer = io.BytesIO()
-        Image.fromarray(rgb).convert(mode).save(buffer, "JPEG", quality=quality, subsampling=2 if mode == "RGB" else -1)
+        Image.fromarray(rgb).convert(mode).save(buffer, "JPEG", quality=quality,
+                                               subsampling={"jpeg": 2, "jpeg444": 0, "jpeg-gray": -1}[name])
         assert data == buffer.getvalue(), quality
         expected = np.asarray(Image.open(buffer).convert("RGB"))
         np.testing.assert_array_equal(codec.decode(data), expected)

@@ -11,7 +11,7 @@ from tests.detection_data import coco_json, coco_results, make, perfect, take
 from tfod_compress import metrics
 from tfod_compress.errors import InputError
 from tfod_compress.metrics import Detections, GroundTruth, Matches
-from tfod_compress.metrics.resampling import image_weights
+from tfod_compress.metrics.resampling import image_weights, interval
 from tfod_compress.metrics.scores import Scorer
 from tfod_compress.metrics.summary import summarise
 
@@ -24,6 +24,8 @@ HARD = [
     dict(seed=5, crowd=0.1, ties=True, objects=12, classes=7, images=40),
     dict(seed=6, images=1, objects=1, classes=1, empty=0.0),
     dict(seed=7, classes=7, images=3, objects=2),  # classes without objects
+    dict(seed=8, images=40, classes=2, grid=25, crowd=0.2, objects=15, found=40),  # equal overlaps, exact thresholds
+    dict(seed=9, images=40, classes=2, grid=16, objects=15, found=40, ties=True),
 ]
 
 
@@ -79,6 +81,7 @@ def od_api(evaluator, truth, detections):
 
 @pytest.mark.parametrize("case", [
     dict(seed=10), dict(seed=11, difficult=0.3), dict(seed=12, classes=7, images=60, difficult=0.1, crowd=0.1),
+    dict(seed=16, images=40, classes=2, grid=25, objects=15, difficult=0.2),
     dict(seed=13, images=3, objects=2, classes=7), dict(seed=14, empty=0.7), dict(seed=15, found=100, images=5),
 ], ids=lambda case: f"seed{case['seed']}")
 def test_voc_is_the_od_apis(evaluators, case):
@@ -181,6 +184,19 @@ def test_bootstrap_interval_holds_the_value_and_is_seeded():
     assert first != metrics.bootstrap(truth, detections, resamples=200, seed=4)
     for metric in first.values():
         assert metric["low"] < metric["value"] < metric["high"]
+
+
+def test_overlap_of_exactly_half_is_enough():
+    truth, found = small([(0, 1, 0)], [(0, 1, 0, 0.9)])
+    moved = Detections(found.image, found.boxes + [[0, 0, 0, 10]], found.class_ids, found.scores)
+    assert summarise(truth, moved, 0.5, resamples=2)["weighted_map"]["value"] == 1.0
+    moved = Detections(found.image, found.boxes + [[0, 0, 0, 10.001]], found.class_ids, found.scores)
+    assert summarise(truth, moved, 0.5, resamples=2)["weighted_map"]["value"] == 0.0
+
+
+def test_interval_is_of_95_percent():
+    assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert interval(np.append(np.arange(1001.0), np.nan)) == pytest.approx((25, 975))
 
 
 def test_interval_covers_as_promised():

@@ -80,6 +80,15 @@ def test_an_object_is_given_once():
     assert split["ap50"] + split["cost"]["localisation"] == pytest.approx(1.0, abs=1e-12)
 
 
+def test_a_found_object_is_not_given_again():
+    truth = grid(1)
+    good = perfect(truth)
+    image, boxes = np.append(good.image, 0), np.concatenate([good.boxes, good.boxes[:1] + [[10, 0, 0, 0]]])
+    split = tide(Matches(truth, Detections(image, boxes, np.append(good.class_ids, 1), np.append(good.scores, 0.99))))
+    assert split["count"]["localisation"] == 1 and split["count"]["missed"] == 0
+    assert split["ap50"] + split["cost"]["localisation"] == 1.0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_every_error_is_counted_once(seed):
     truth, found = make(seed=seed, crowd=0.1 * (seed % 2), classes=5)

@@ -56,8 +56,8 @@ def test_regimes_differ_in_their_frames_alone(tmp_path):
     task = next(text for name, text in nodes.items() if name.startswith("config") and "task_ft" in name)
     control = next(text for name, text in nodes.items() if name.startswith("config") and "control_ft" in name)
     assert "w/tfrecords/jpeg-q5" in task
-    same = task.replace("w/tfrecords/jpeg-q5", "w/tfrecords/jpeg-q100").replace("task_ft-jpeg-q5", "control_ft-jpeg-q100")
-    assert same == control
+    task = task.replace("w/tfrecords/jpeg-q5", "w/tfrecords/jpeg-q100")
+    assert task.replace("task_ft-jpeg-q5", "control_ft-jpeg-q100") == control
 
 
 def test_every_node_comes_after_what_it_needs():
@@ -91,6 +91,7 @@ def test_a_small_study_runs_end_to_end_and_only_once(run_tool, tmp_path):
         assert values["bpp"] > 0
     assert {(row["a"]["regime"], row["b"]["regime"]) for row in results["comparisons"]} == {
         ("off_the_shelf", "off_the_shelf"), ("task_ft", "off_the_shelf"), ("task_ft", "control_ft")}
+    assert process.stdout.count("report:") == 1
     assert "report.html" in process.stdout
     assert (workdir / "report.html").stat().st_size > 10_000
 

@@ -5,11 +5,13 @@ OpenCV's decoders), 16-bit samples keep their high byte, palettes and grey becom
 applied to JPEG, CMYK is converted. Of an animation the first picture is read.
 """
 
+import contextlib
 import dataclasses
 import io
 import os
 import pathlib
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -33,7 +35,7 @@ class BrokenFrame(InputError):
     """A frame that cannot be read. The message is the reason, without the path."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class FramePath:
     """One frame: `source_id` is the path below the frames folder without its extension, with forward slashes."""
 
@@ -169,7 +171,8 @@ def _read_pillow(file, found, max_pixels):
     name = found.upper()
     try:
         file.seek(0)
-        with Image.open(file, formats=(name,)) as image:
+        # Odd metadata, which Pillow warns of, does not keep the pixels from being read.
+        with _quiet(), Image.open(file, formats=(name,)) as image:
             _check_size(*image.size, max_pixels)
             image.load()
             if found == "jpeg":
@@ -179,6 +182,13 @@ def _read_pillow(file, found, max_pixels):
         raise
     except _PILLOW_ERRORS as error:
         raise BrokenFrame(f"{name}: {_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _upright(image):

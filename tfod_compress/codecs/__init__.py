@@ -80,6 +80,8 @@ def get(name, **options):
 
 
 register("jpeg", "tfod_compress.codecs.jpeg:Jpeg", "baseline JPEG, 4:2:0, libjpeg-turbo", "opencv-python-headless")
+register("jpeg444", "tfod_compress.codecs.jpeg:Jpeg444", "baseline JPEG, 4:4:4, libjpeg-turbo",
+         "opencv-python-headless")
 register("jpeg-gray", "tfod_compress.codecs.jpeg:JpegGray", "baseline JPEG of the luma alone, libjpeg-turbo",
          "opencv-python-headless")
 register("png", "tfod_compress.codecs.pillow:Png", "PNG: the lossless anchor", "pillow")

@@ -24,13 +24,14 @@ class Jpeg(Codec):
 
     name = "jpeg"
     stored_as = "jpeg"
+    subsampling, _factor = "4:2:0", cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 
     def encode(self, rgb, quality):
         return self.encode_many(rgb, [quality])[0]
 
     def encode_many(self, rgb, qualities):
         bgr = _bgr(rgb)
-        return [_encode(bgr, quality) for quality in qualities]
+        return [_encode(bgr, quality, self._factor) for quality in qualities]
 
     def decode(self, data):
         return _decode(data)
@@ -39,7 +40,14 @@ class Jpeg(Codec):
         return _version()
 
     def settings(self):
-        return {"subsampling": "4:2:0", **_SETTINGS}
+        return {"subsampling": self.subsampling, **_SETTINGS}
+
+
+class Jpeg444(Jpeg):
+    """Colour JPEG with chroma at full resolution (4:4:4)."""
+
+    name = "jpeg444"
+    subsampling, _factor = "4:4:4", cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 
 
 class JpegGray(Codec):
@@ -73,10 +81,10 @@ def _bgr(rgb):
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def _encode(pixels, quality):
+def _encode(pixels, quality, factor=cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420):
     done, data = cv2.imencode(".jpg", pixels, [
         cv2.IMWRITE_JPEG_QUALITY, quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor])
     if not done:
         raise ValueError("JPEG: the encoder refused the frame")
     return data.tobytes()

@@ -20,11 +20,12 @@ __all__ = ["CLASS_NAMES", "FORMATS", "LABEL_MAP", "ClassMap", "FrameLabels", "La
 FORMATS = ("voc", "kitti", "coco", "yolo", "csv")
 _FOLDERS = {"voc": voc, "kitti": kitti, "yolo": yolo}
 _FILES = {"coco": coco, "csv": table}
+_ANY = (".xml", ".txt", ".json", ".csv")
 _LOOKED_AT = 50  # label files that detection opens
 _HEAD = 4096  # characters of each
 
 
-def open_labels(path, label_format, source_ids, names_file=None):
+def open_labels(path, label_format, source_ids, names_file=None, may_be_empty=False):
     """Opens the labels of a data set.
 
     Args:
@@ -32,6 +33,7 @@ def open_labels(path, label_format, source_ids, names_file=None):
       label_format: one of FORMATS, or "auto".
       source_ids: the frames' source_ids.
       names_file: for YOLO, the file of class names; None looks for one.
+      may_be_empty: whether a folder without a single label file will do; it counts as VOC.
 
     Returns:
       (labels, format); labels has `has(source_id)` and `read(source_id)`.
@@ -42,7 +44,9 @@ def open_labels(path, label_format, source_ids, names_file=None):
     path = pathlib.Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; name the labels with --labels")
-    if label_format == "auto":
+    if label_format == "auto" and may_be_empty and path.is_dir() and not label_files(path, _ANY):
+        label_format = "voc"
+    elif label_format == "auto":
         label_format = detect_format(path)
     elif label_format not in FORMATS:
         raise InputError(f"unknown label format {label_format!r}; there are auto, {', '.join(FORMATS)} "
@@ -78,7 +82,7 @@ def detect_format(path):
         raise InputError(f"{path}: neither COCO JSON nor a CSV with {', '.join(table.COLUMNS)}; "
                          "say what it is with --label_format")
     found = {}
-    files = label_files(path, (".xml", ".txt", ".json", ".csv"))
+    files = label_files(path, _ANY)
     # Files spread over the folder, so that one odd sequence does not decide.
     for file in files[::max(1, len(files) // _LOOKED_AT)]:
         text = _head(file)

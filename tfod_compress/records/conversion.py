@@ -86,7 +86,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     targets = {quality: pathlib.Path(output) / coder.record_set_name(quality) for quality in qualities}
     names = read_class_map(class_map) if class_map else {}
     found = find_frames(frames)
-    source, label_format = open_labels(labels, label_format, [frame.source_id for frame in found], names_file)
+    source, label_format = open_labels(
+        labels, label_format, [frame.source_id for frame in found], names_file, may_be_empty=unlabelled == "negative")
     mapping = ClassMap(names, ignored_names(label_format))
     job = workers.Job(codec, source, mapping, min_box_px, max_pixels)
     with workers.pool(job, workers_count or len(os.sched_getaffinity(0))) as pool:
@@ -98,7 +99,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         for line in found.warnings:
             say(f"warning: {line}")
         head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
-                "split_by": split_by, "version": tfod_compress.__version__}
+                "lossless": coder.lossless, "split_by": split_by, "version": tfod_compress.__version__}
         plan = {**head, "label_format": label_format, "class_map": names, "val_fraction": val_fraction,
                 "test_fraction": test_fraction, "split_files": bool(split_files), "folds": folds, "seed": seed,
                 "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
@@ -158,7 +159,7 @@ def _missing(todo, growing):
 
 def _check_space(tasks, found, growing, pool, say):
     """Estimates what is still to be written, from a few frames, and compares it with what the disk has left."""
-    pixels = {frame.source_id: look.width * look.height for frame, look in found.good}
+    pixels = {frame.source_id: look.pixels for frame, look in found.good}
     step = max(1, len(found.good) // ESTIMATED_FROM)
     samples = [frame for frame, _ in found.good[step // 2::step]][:ESTIMATED_FROM]
     coded, seen = dict.fromkeys(growing, 0), sum(pixels[frame.source_id] for frame in samples)
@@ -212,7 +213,7 @@ def _measured(good, measure, seed):
     names = [frame.source_id for frame, _ in good]
     if measure != "sample":
         return frozenset(names if measure == "all" else ())
-    mean = sum(look.width * look.height for _, look in good) / len(good)
+    mean = sum(look.pixels for _, look in good) / len(good)
     count = math.ceil(max(MEASURED_FRAMES, MEASURED_SHARE * len(good), MEASURED_PIXELS / mean))
     order = sorted(names, key=lambda name: hashlib.sha256(f"psnr/{seed}/{name}".encode()).digest())
     return frozenset(order[:count])

@@ -26,7 +26,7 @@ def identical(good, max_pixels):
     """
     candidates = {}
     for index, (_, look) in enumerate(good):
-        candidates.setdefault((look.width, look.height, look.pixels_crc), []).append(index)
+        candidates.setdefault((look.size, look.pixels_crc), []).append(index)
     groups = []
     for members in candidates.values():
         if len(members) > 1:

@@ -29,8 +29,8 @@ def describe(folder, names, splits, broken, plan, manifest):
     """
     totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(LABEL_MAP.values(), 0), "pixels": 0,
               "coded_bytes": 0, "stored_bytes": 0, "files": {}, "negatives": 0, "clipped_boxes": 0, "dropped_boxes": 0,
-              "ignored_boxes": 0, "psnr_frames": 0}
-    psnr_sum = 0.0
+              "ignored_boxes": 0}
+    measured = []
     with _table(folder, "images.csv") as images, _table(folder, "dropped_boxes.csv") as dropped:
         for name in names:
             note = shards.read_note(folder, name)
@@ -40,8 +40,9 @@ def describe(folder, names, splits, broken, plan, manifest):
                 totals["frames"][note["split"]] += 1
                 totals["pixels"] += width * height
                 totals["coded_bytes"] += coded_bytes
-                totals["psnr_frames"] += psnr is not None
-                psnr_sum += float(psnr or 0)
+                # A frame that came through unchanged, such as a black one, has no PSNR to average.
+                if psnr not in (None, "inf"):
+                    measured.append(psnr)
             for source_id, class_name, edges, reason in note["dropped"]:
                 dropped((source_id, class_name, " ".join(edges), reason))
             for class_name, count in note["boxes"].items():
@@ -60,10 +61,9 @@ def describe(folder, names, splits, broken, plan, manifest):
             file.write(f"item {{\n  id: {number}\n  name: '{name}'\n}}\n")
     for name in (*CSV_COLUMNS, "label_map.pbtxt"):
         totals["files"][name] = shards.file_sha256(folder / name)
-    lossless = psnr_sum == float("inf")
     manifest = {
-        **manifest, **totals, "bpp": 8 * totals["coded_bytes"] / totals["pixels"], "lossless": lossless,
-        "psnr_db": round(psnr_sum / totals["psnr_frames"], 4) if totals["psnr_frames"] and not lossless else None,
+        **manifest, **totals, "bpp": 8 * totals["coded_bytes"] / totals["pixels"],
+        "psnr_db": round(sum(measured) / len(measured), 4) if measured else None, "psnr_frames": len(measured),
         "plan": plan}
     write_json(folder / "manifest.json", manifest)
     return manifest

@@ -1,6 +1,5 @@
 """Look at every frame and its labels once, before any work: what is broken, how large, what is in it."""
 
-import collections
 import dataclasses
 
 import cv2
@@ -20,32 +19,35 @@ class Scanned:
     Attributes:
       reason: why the frame cannot be used; None where it can. The rest is empty then.
       kind: "bmp", "png" or "jpeg", by content.
-      width, height: pixels.
+      size: (width, height) in pixels.
       pixels_crc: CRC-32C of the pixels, whatever the file format.
       look: 32 bytes, a perceptual (difference) hash; near duplicates differ in few bits.
       labelled: whether there are labels.
       labels_crc: CRC-32C of the labels as parsed.
-      names: {class name: boxes}.
     """
 
     reason: str | None
     kind: str = ""
-    width: int = 0
-    height: int = 0
+    size: tuple = (0, 0)
     pixels_crc: int = 0
     look: bytes = b""
     labelled: bool = False
     labels_crc: int = 0
-    names: tuple = ()
+
+    @property
+    def pixels(self):
+        """Width times height."""
+        return self.size[0] * self.size[1]
 
 
-def scan_frame(frame, labels, max_pixels):
+def scan_frame(frame, labels, max_pixels, names):
     """Looks at one frame.
 
     Args:
       frame: `FramePath`.
       labels: what `open_labels` gave.
       max_pixels: limit on the frame's size.
+      names: Counter of class names, to which the frame's boxes are added.
 
     Returns:
       `Scanned`.
@@ -57,14 +59,14 @@ def scan_frame(frame, labels, max_pixels):
         found = labels.read(frame.source_id) if labelled else None
     except (BrokenFrame, LabelError) as error:
         return Scanned(reason=str(error))
-    names, crc = (), 0
+    crc = 0
     if found is not None:
         if found.width and found.height and (found.width, found.height) != (width, height):
             return Scanned(reason=f"its labels are for a frame of {found.width}x{found.height}, it is {width}x{height}")
-        names = tuple(collections.Counter(box.name for box in found.boxes).items())
+        names.update(box.name for box in found.boxes)
         crc = google_crc32c.value(repr(found).encode("utf-8", "backslashreplace"))
     rows = _bitmap_rows(rgb)
-    return Scanned(None, kind, width, height, google_crc32c.value(rows.reshape(-1)), _look(rows), labelled, crc, names)
+    return Scanned(None, kind, (width, height), google_crc32c.value(rows.reshape(-1)), _look(rows), labelled, crc)
 
 
 def _bitmap_rows(rgb):

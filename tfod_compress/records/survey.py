@@ -34,7 +34,7 @@ class Survey:
         frames, labels, where = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
         for (frame, look), side in zip(self.good, self.sides, strict=True):
             name = f"{frame.source_id}\n"
-            frames.update(f"{name}{look.width} {look.height} {look.pixels_crc}\n".encode())
+            frames.update(f"{name}{look.size} {look.pixels_crc}\n".encode())
             labels.update(f"{name}{look.labels_crc}\n".encode())
             where.update(f"{name}{side}\n".encode())
         return {"input_frames": len(self.good), "input_broken": len(self.broken),
@@ -63,19 +63,18 @@ def usable(folder, found, labels, class_map, run, *, on_broken, max_broken, unla
       InputError: too many broken frames, missing labels, unknown class names.
     """
     chunks = [found[at:at + SCAN_CHUNK] for at in range(0, len(found), SCAN_CHUNK)]
-    results = [None] * len(chunks)
+    results, counts, sizes = [None] * len(chunks), collections.Counter(), {}
     with progress.Bar("looking", len(found)) as bar:
-        for index, result in run(workers.scan_frames, chunks):
-            results[index] = result
+        for index, (result, names) in run(workers.scan_frames, chunks):
+            # One tuple for each size instead of one for each frame: a million frames must fit.
+            results[index] = [dataclasses.replace(look, size=sizes.setdefault(look.size, look.size)) for look in result]
+            counts.update(names)
             bar.advance(len(result))
     scanned = [look for result in results for look in result]
     broken = [(frame, look.reason) for frame, look in zip(found, scanned, strict=True) if look.reason]
     _check_broken(folder, len(found), broken, on_broken, max_broken)
     good = [(frame, look) for frame, look in zip(found, scanned, strict=True) if not look.reason]
     good = _labelled(good, labels, unlabelled, say)
-    counts = collections.Counter()
-    for _, look in good:
-        counts.update(dict(look.names))
     class_map.check(counts, labels.path)
     return good, broken
 
@@ -154,7 +153,7 @@ def _warnings(good, sides, seed):
     lossy = sum(look.kind == "jpeg" for _, look in good)
     if lossy:
         lines.append(f"{lossy} of {len(good)} frames are JPEG, lossy already: what is measured is compression on top")
-    sizes = collections.Counter((look.width, look.height) for _, look in good)
+    sizes = collections.Counter(look.size for _, look in good)
     if len(sizes) > 1:
         (width, height), count = sizes.most_common(1)[0]
         lines.append(f"frames of {len(sizes)} sizes; {count} of {len(good)} are {width}x{height}")

@@ -1,5 +1,6 @@
 """A pool of processes that look at frames and write shards; none outlives the run, even one that is killed."""
 
+import collections
 import concurrent.futures.process
 import ctypes
 import dataclasses
@@ -9,7 +10,6 @@ import os
 import signal
 import sys
 import time
-import warnings
 
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
@@ -56,7 +56,6 @@ class _Inline:
         import cv2
 
         self._threads = cv2.getNumThreads()
-        self._filters = warnings.filters[:]
         _know(self._job, [0, 0], self._count)
         return self
 
@@ -64,7 +63,6 @@ class _Inline:
         import cv2
 
         cv2.setNumThreads(self._threads)
-        warnings.filters[:] = self._filters
 
     def run(self, function, tasks, tick=lambda: None):
         """As `_Pool.run`."""
@@ -152,8 +150,9 @@ def _coded(counter, began):
 
 
 def scan_frames(frames):
-    """[Scanned] of [FramePath], in a worker."""
-    return [scan_frame(frame, _job.labels, _job.max_pixels) for frame in frames]
+    """([Scanned], {class name: boxes}) of [FramePath], in a worker."""
+    names = collections.Counter()
+    return [scan_frame(frame, _job.labels, _job.max_pixels, names) for frame in frames], names
 
 
 def stored_sizes(task):
@@ -188,6 +187,4 @@ def _know(job, counter, count):
     import cv2
 
     cv2.setNumThreads(1)
-    # What Pillow warns of (odd EXIF data, say) does not keep the pixels from being read.
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     _job, _codec, _counter, _count = job, codecs.get(job.codec), counter, count
