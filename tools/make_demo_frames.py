@@ -43,23 +43,20 @@ def main():
              "noise": (_NOISE, float), "texture": (_TEXTURE, float), "class_shares": (_CLASS_SHARES, float)}
     changed = {name: _numbers(name, flag.value, kind) for name, (flag, kind) in given.items() if flag.value is not None}
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from tfod_compress import synthetic
     from tfod_compress.errors import InputError
+    from tfod_compress.progress import Bar
 
     try:
         scene = synthetic.SceneParameters(**changed)
     except InputError as error:
         raise command.UsageError(f"--{error}") from None
     width, height = map(int, size.groups())
-    columns = (TextColumn("drawing frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("frames", total=None)
+    with Bar("drawing", _COUNT.value + _BROKEN.value) as bar:
         made = synthetic.make_frames(
             _OUTPUT.value, count=_COUNT.value, width=width, height=height, broken=_BROKEN.value, seed=_SEED.value,
             sequence_length=_SEQUENCE_LENGTH.value, scene=scene, workers=_WORKERS.value,
-            progress=lambda done, total: bar.update(task, completed=done, total=total))
+            progress=lambda done, total: bar.update(done))
     print(f"{_OUTPUT.value}: {_COUNT.value} frames of {width}x{height} and {_BROKEN.value} broken ones "
           f"({made} made now), with labels")
 
