@@ -1,6 +1,8 @@
 """The TensorFlow Object Detection API as this project needs it: repaired, and with our feature extractors."""
 
 import importlib.metadata
+import os
+import warnings
 
 from tfod_compress.errors import InputError
 
@@ -25,6 +27,7 @@ def install():
     check_version()
     from tfod_compress.odapi import registry, repairs
 
+    quieten()
     for repair in repairs.ALL:
         repair()
     registry.register()
@@ -42,3 +45,16 @@ def check_version():
             f"{PACKAGE} {found} is installed, but its repairs are known for {VERSION} only: "
             f"pip install --no-deps {PACKAGE}=={VERSION}"
         )
+
+
+def quieten():
+    """Hides what nobody using this project can act on: the OD API's own calls of deprecated names.
+
+    Whoever sets TF_CPP_MIN_LOG_LEVEL to less than 2 sees everything.
+    """
+    if int(os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0")) < 2:
+        return
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    warnings.filterwarnings("ignore", message=".*set_learning_phase.*")
