@@ -1,10 +1,12 @@
 """One progress bar for all long work: live on a terminal, a line now and then in a log file."""
 
+import collections
 import time
 
 from rich import console, progress
 
 LOG_SECONDS = 10  # between two lines where the output is not a terminal
+WINDOW = 30  # updates at least a second apart that the speed is measured over
 
 
 class Bar:
@@ -17,12 +19,14 @@ class Bar:
       title: what is being done.
       total: how many units there are.
       unit: their name, in the plural.
-      done: how many are done already; they do not count towards the speed.
+      done: how many are done already.
     """
 
     def __init__(self, title, total, unit="frames", done=0):
         self.title, self.total, self.unit, self.done = title, total, unit, done
-        self._start_done, self._start, self._logged = done, time.monotonic(), time.monotonic()
+        # Empty until the first update: what comes before it is set-up, such as tracing a graph, and no speed.
+        self._updates = collections.deque(maxlen=WINDOW)
+        self._logged = time.monotonic()
         self._live = None
         terminal = console.Console(stderr=True)
         if terminal.is_terminal:
@@ -44,14 +48,20 @@ class Bar:
     def update(self, done, note=""):
         """Says that `done` units are done by now; `note` is shown behind the count."""
         self.done = done
-        speed = (done - self._start_done) / max(time.monotonic() - self._start, 1e-9)
-        text = f"{speed:.1f} {self.unit}/s {note}".rstrip()
+        now = time.monotonic()
+        speed = 0.0
+        if self._updates:
+            then, before = self._updates[0]
+            speed = (done - before) / max(now - then, 1e-9)
+        if not self._updates or now - self._updates[-1][0] >= 1:
+            self._updates.append((now, done))
+        text = f"{speed:.1f} {self.unit}/s {note}".rstrip() if speed else note
         if self._live:
             self._live.update(self._task, completed=done, note=text)
-        elif time.monotonic() - self._logged > LOG_SECONDS or done >= self.total:
-            self._logged = time.monotonic()
-            left = (self.total - done) / max(speed, 1e-9)
-            print(f"{self.title} {done}/{self.total} {text}, {left:.0f} s left", flush=True)
+        elif now - self._logged > LOG_SECONDS or done >= self.total:
+            self._logged = now
+            left = f", {(self.total - done) / speed:.0f} s left" if speed and done < self.total else ""
+            print(f"{self.title} {done}/{self.total} {text}{left}".rstrip(), flush=True)
 
     def advance(self, count=1, note=""):
         """Says that `count` more units are done."""
