@@ -66,8 +66,8 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
             start = f"{restored} variables from {config.train_config.fine_tune_checkpoint}"
         else:
             start = "random weights"
-        print(f"{model_dir}: {start}; {trainer.parameters:,} parameters, {steps} steps; the first step compiles for a while",
-              flush=True)
+        print(f"{model_dir}: {start}; {trainer.parameters:,} parameters, {steps} steps; the first one compiles for "
+              "a while", flush=True)
         _write_run(model_dir, config, seed, start)
         if trainer.step_number >= steps:
             return {}
