@@ -1,5 +1,6 @@
 """Check a record set, say what is in it and what is odd, and draw its boxes.
 
+Examples:
   python -m tools.inspect_records tfrecords/jpeg-q20
   python -m tools.inspect_records tfrecords/jpeg-q20 --gallery /tmp/pictures
 

@@ -1,5 +1,6 @@
 """Turn labelled frames into TFRecords, one record set for each quality, in one pass over the frames.
 
+Examples:
   python -m tools.make_tfrecords --quality 20
   python -m tools.make_tfrecords --frames data/frames --labels data/labels --quality 100,40,20,5
   python -m tools.make_tfrecords --frames kitti/image_2 --labels kitti/label_2 --class_map kitti.yaml --quality 20
