@@ -3,6 +3,7 @@
 import fcntl
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,19 +39,23 @@ def start(folder, output, *more):
 
 
 def kill_and_rerun(reference, tmp_path, kills, seed):
-    """Kills runs at random times, checks what lies there after each, and finishes; returns how many were killed."""
+    """Kills runs at random times, checks what lies there after each, and finishes.
+
+    A run that was quicker than its killer is checked and taken away, so that the next one has work to do.
+    """
     folder, expected = reference
     draw, killed = random.Random(seed), 0
     output = tmp_path / "tfrecords"
     started = time.monotonic()
     assert start(folder, tmp_path / "timed").wait() == 0
     usual = time.monotonic() - started
-    for _ in range(kills):
+    while killed < kills:
         before = {path: path.stat().st_mtime_ns for path in output.glob("*.unfinished/*.tfrecord.json")}
         process = start(folder, output)
         time.sleep(draw.uniform(0.2, 1.0) * usual)
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        finished = process.wait() != -signal.SIGKILL
+        killed += not finished
         process.stderr.close()
         time.sleep(0.1)
         for path in output.glob("*/*.tfrecord"):
@@ -58,13 +63,16 @@ def kill_and_rerun(reference, tmp_path, kills, seed):
             assert path.read_bytes() == expected[quality][path.name]
         for path, when in before.items():
             assert not path.exists() or path.stat().st_mtime_ns == when, "a finished shard was made again"
+        if finished:
+            for quality, content in expected.items():
+                assert records_data.contents(output / f"jpeg-q{quality}") == content
+            shutil.rmtree(output)
     process = start(folder, output)
     assert process.wait() == 0, process.stderr.read()
     process.stderr.close()
     for quality, content in expected.items():
         assert records_data.contents(output / f"jpeg-q{quality}") == content
     assert not list(output.glob("*.unfinished")) and not list(output.glob(".*.old"))
-    return killed
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(reference, tmp_path):
@@ -73,7 +81,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(reference, tmp_path):
 
 @pytest.mark.slow
 def test_twenty_kills(reference, tmp_path):
-    assert kill_and_rerun(reference, tmp_path, kills=20, seed=2) >= 10
+    kill_and_rerun(reference, tmp_path, kills=20, seed=2)
 
 
 def test_every_moment_of_publishing_can_be_the_last(reference, tmp_path, monkeypatch):
