@@ -118,7 +118,7 @@ def _floor(folder, cores):
 
 
 def _ours(folder):
-    """(seconds, CPU seconds, MiB): wall time, work, and the peak memory of the whole process tree, shared pages counted once a process."""
+    """(seconds, CPU seconds, MiB): wall time, work, and peak memory with shared pages counted in each process."""
     shutil.rmtree(folder / "ours", ignore_errors=True)
     start = time.monotonic()
     process = subprocess.Popen(
