@@ -89,6 +89,25 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(reference, tmp_path):
     kill_and_rerun(reference, tmp_path, kills=3, seed=1)
 
 
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_only_unfinished_shards_are_made_again(reference, tmp_path, monkeypatch, damage):
+    folder, expected = reference
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(conversion.publish, "describe", lambda *_: sys.exit(9))
+        convert(folder, tmp_path)
+    victim = tmp_path / "jpeg-q20.unfinished/train-00001-of-00003.tfrecord"
+    if damage == "missing":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:1000])
+    before = finished_shards(tmp_path)
+    convert(folder, tmp_path)
+    after = finished_shards(tmp_path)
+    assert len(after) == 12
+    assert {key for key in after if before.get(key) != after[key]} == {("jpeg-q20", victim.name)}
+    assert records_data.contents(tmp_path / "jpeg-q20") == expected[20]
+
+
 @pytest.mark.slow
 def test_twenty_kills(reference, tmp_path):
     kill_and_rerun(reference, tmp_path, kills=20, seed=2)
