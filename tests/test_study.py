@@ -31,6 +31,8 @@ def changed(tmp_path, **changes):
     ({"regimes": ["task_ft"]}, "off_the_shelf"),
     ({"regimes": ["off_the_shelf", "magic"]}, "regimes"),
     ({"detectors": ["yolo"]}, "ssd_inception_v2_300"),
+    ({"records__codec": "jpg"}, "jpeg-gray"),
+    ({"records__qualities": [101]}, "1 to 100"),
     ({"fine_tuning__qualities": [7]}, "records.qualities"),
     ({"evaluation__resamples": 10}, "1000"),
     ({"data": {"frames": "x"}}, "labels"),

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 import pydantic
 import yaml
 
-from tfod_compress import __version__, pipeline_config
+from tfod_compress import __version__, codecs, pipeline_config
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 
@@ -64,6 +64,12 @@ class Records(_Strict):
     val_fraction: Annotated[float, pydantic.Field(gt=0, lt=1)]
     split_by: str | None = None
     num_shards: pydantic.PositiveInt | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _known_codec(self):
+        for quality in self.qualities:
+            codecs.get(self.codec).check_quality(quality)
+        return self
 
 
 class Training(_Strict):
@@ -158,22 +164,18 @@ def with_seed(study, seed):
     return study.model_copy(update={"data": data, "seeds": [seed]})
 
 
-def record_set_name(codec, quality):
-    """The folder name of a record set, such as jpeg-q20."""
-    return f"{codec}-q{quality:g}"
-
-
 def points(study):
     """The grid: dicts of detector, regime, seed, codec, quality, record_set, model and evaluation."""
     rows = []
+    name = codecs.get(study.records.codec).record_set_name
     for detector in study.detectors:
         for seed in study.seeds:
             for regime in study.regimes:
                 tuned = study.fine_tuning.qualities if study.fine_tuning else []
                 for quality in tuned if regime in ("task_ft", "control_ft") else study.records.qualities:
                     trained_on = study.best_quality if regime in ("off_the_shelf", "control_ft") else quality
-                    record_set = record_set_name(study.records.codec, quality)
-                    model = f"{detector}-{regime}-{record_set_name(study.records.codec, trained_on)}-s{seed}"
+                    record_set = name(quality)
+                    model = f"{detector}-{regime}-{name(trained_on)}-s{seed}"
                     rows.append({"codec": study.records.codec, "quality": quality, "record_set": record_set,
                                  "detector": detector, "regime": regime, "seed": seed, "trained_on": trained_on,
                                  "model": model, "evaluation": f"evaluations/{model}/{record_set}"})
@@ -219,7 +221,7 @@ def _model_nodes(study, workdir, model, rows):
     tuned = row["regime"] in ("task_ft", "control_ft")
     training = study.fine_tuning if tuned else study.training
     config, model_dir = workdir / "configs" / f"{model}.config", workdir / "models" / model
-    trained_on = record_set_name(study.records.codec, row["trained_on"])
+    trained_on = codecs.get(study.records.codec).record_set_name(row["trained_on"])
     start, needs = study.checkpoint, ["records"]
     if tuned:
         base = next(point["model"] for point in points(study) if point["regime"] == "off_the_shelf"
