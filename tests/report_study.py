@@ -98,8 +98,8 @@ def _record_set(folder, images, labels, quality, names):
             none = np.zeros(len(table), bool)
             boxes = Boxes(table[:, :4], table[:, 4].astype(np.int64), none, none, None, None, [], 0, 0)
             height, width = image.shape[:2]
-            data = example.build(source_id, f"{source_id}.bmp", coded.getvalue(), "jpeg", width, height, boxes,
-                                 coded.tell())
+            part = example.features_of_frame(source_id, f"{source_id}.bmp", width, height, boxes)
+            data = example.build(part, coded.getvalue(), "jpeg", coded.tell())
             header, footer = framing.frame(data)
             file.write(header + data + footer)
     (folder / "label_map.pbtxt").write_text("".join(
