@@ -197,8 +197,9 @@ def _loop(trainer, manager, model_dir, steps, checkpoint_every_n):
                 rate = batch * (step - last_step) / max(time.time() - last_time, 1e-9)
                 last_time, last_step = time.time(), step
                 values = {**losses, "learning_rate": float(trainer.learning_rate()), "images_per_second": rate}
-                for name, value in values.items():
-                    tf.summary.scalar(name, value, step=step)
+                with tf.summary.record_if(True):
+                    for name, value in values.items():
+                        tf.summary.scalar(name, value, step=step)
                 log.write(json.dumps({"step": step, **values}) + "\n")
                 log.flush()
             if step % checkpoint_every_n == 0 or step == steps:
