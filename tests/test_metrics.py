@@ -53,6 +53,13 @@ def test_coco_ap_is_pycocotools(case):
     assert max(abs(a - b) for a, b in zip(ours, expected, strict=True) if a is not None) < 1e-12
 
 
+def test_coco_gives_equal_overlaps_to_the_later_object():
+    # The first detection overlaps both objects by 2/3 and takes the later one, which leaves the second with nothing.
+    truth, found = small([(0, 1, 0), (0, 1, 4)], [(0, 1, 2, 0.9), (0, 1, 6, 0.8)])
+    ours = summarise(truth, found, score_threshold=0.5, resamples=2)["coco"]["AP50"]
+    assert ours == pytest.approx(pycocotools_stats(truth, found)[1], abs=1e-12) and ours < 0.6
+
+
 @pytest.fixture(scope="module")
 def evaluators():
     """The OD API's evaluators, with NumPy's old names while they are in use."""
