@@ -130,3 +130,23 @@ def test_non_inferiority():
     assert wide["non_inferior"] and wide["lower"] == tight["lower"] < wide["value"] < 0
     with pytest.raises(ValueError, match="margin"):
         metrics.non_inferiority(truth, found, found, margin=0.0)
+
+
+def test_commands_on_coco_files(files, run_tool):
+    folder, truth, found = files
+    fewer = [result for result in coco_results(found) if result["image_id"] != 3]
+    (folder / "fewer.json").write_text(json.dumps(fewer))
+    done = run_tool("evaluate", "--metrics_from", folder / "fewer.json", "--ground_truth", folder / "truth.json",
+                    "--output", folder / "out", "--resamples", 20)
+    assert done.returncode == 0, done.stderr
+    assert "has nothing on" in done.stderr and "such as 2, 3;" in done.stderr
+    result = json.loads((folder / "out" / "metrics.json").read_text())
+    assert result["bpp"] is None and f"{result['weighted_map']['value']:.3f} [" in done.stdout
+
+    done = run_tool("compare", folder / "found.json", folder / "fewer.json", "--ground_truth", folder / "truth.json",
+                    "--resamples", 50, "--margin", 0.3)
+    assert done.returncode == 0, done.stderr
+    assert "fewer.json has nothing on 2, 3" in done.stderr and "worse by < 0.3" in done.stdout and "yes" in done.stdout
+    done = run_tool("compare", folder / "found.json", folder / "fewer.json", "--ground_truth", folder / "truth.json",
+                    "--margin", 0)
+    assert done.returncode == 2 and "--margin" in done.stderr

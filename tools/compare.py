@@ -7,6 +7,8 @@ Example:
   python -m tools.compare runs/a/jpeg-q5/detections.json runs/b/jpeg-q5/detections.json --ground_truth tfrecords/jpeg-q5
 """
 
+import sys
+
 from absl import flags
 
 from tools import command
@@ -30,6 +32,10 @@ def main(files):
 
     truth = metrics.load_ground_truth(_GROUND_TRUTH.value, _SPLIT.value)
     detections = [metrics.load_detections(file, truth) for file in files]
+    for file, found in zip(files, detections, strict=True):
+        empty = metrics.images_without(found, truth)
+        if empty:
+            print(f"note: {file} has nothing on {metrics.listed(empty)}", file=sys.stderr)
     result = metrics.compare(truth, *detections, score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value,
                              seed=_SEED.value, margin=_MARGIN.value)
     shown = table.Table(caption=f"{result['images']} images, {_RESAMPLES.value} resamples by {result['unit']}; "

@@ -10,6 +10,8 @@ Examples:
   python -m tools.evaluate --metrics_from detections.json --ground_truth instances_val.json --output metrics
 """
 
+import sys
+
 from absl import flags
 
 from tools import command
@@ -34,11 +36,16 @@ def main():
     if _METRICS_FROM.value:
         if not _GROUND_TRUTH.value or _CHECKPOINT.value or _RECORDS.value or _CONFIG.value or _SAVED_MODEL.value:
             raise command.UsageError("--metrics_from goes with --ground_truth and --output alone")
-        from tfod_compress import evaluation
+        from tfod_compress import evaluation, metrics
 
-        _table([("", evaluation.metrics_from(
+        result = evaluation.metrics_from(
             _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
-            score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value))])
+            score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value)
+        empty = result["images_without_detections"]
+        if empty["count"]:
+            print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
+                  f"{metrics.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
+        _table([("", result)])
         return
     if _GROUND_TRUTH.value:
         raise command.UsageError("--ground_truth goes with --metrics_from")

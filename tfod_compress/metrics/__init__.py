@@ -4,8 +4,9 @@ Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matc
 metric is computed from it. Nothing here imports TensorFlow.
 """
 
-from tfod_compress.metrics.boxes import Detections, GroundTruth
+from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
 from tfod_compress.metrics.loading import (
+    images_without,
     load_detections,
     load_ground_truth,
     parse_detections,
@@ -24,6 +25,8 @@ __all__ = [
     "Matches",
     "bootstrap",
     "compare",
+    "images_without",
+    "listed",
     "load_detections",
     "load_ground_truth",
     "non_inferiority",
