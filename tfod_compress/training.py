@@ -14,7 +14,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress import odapi, pipeline_config
+from tfod_compress import odapi, pipeline_config, restore
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 from tfod_compress.progress import Bar
@@ -62,7 +62,10 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
             trainer.checkpoint.restore(resumed).assert_existing_objects_matched()
             start = f"resumed {resumed} at step {trainer.step_number}"
         elif config.train_config.fine_tune_checkpoint:
-            restored = trainer.start_from(config.train_config.fine_tune_checkpoint)
+            restored = restore.start_from(trainer.model, config.train_config.fine_tune_checkpoint,
+                                          config.train_config.fine_tune_checkpoint_type)
+            if trainer.step_number != 0:
+                raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
             start = f"{restored} variables from {config.train_config.fine_tune_checkpoint}"
         else:
             start = "random weights"
@@ -121,30 +124,6 @@ class _Trainer:
         if self.train_config.optimizer.use_moving_average:
             raise InputError("use_moving_average: averaged weights are not supported yet; set it to false")
         predict()
-
-    def start_from(self, checkpoint):
-        """Restores the weights of another run; the step stays 0.
-
-        Returns:
-          The number of model variables that were restored.
-
-        Raises:
-          InputError: the checkpoint lacks a variable of this model, or changed none.
-        """
-        prefix = pipeline_config.latest_checkpoint(checkpoint)
-        before = {id(variable): variable.numpy() for variable in self.model.variables}
-        objects = self.model.restore_from_objects(
-            fine_tune_checkpoint_type=self.train_config.fine_tune_checkpoint_type or "detection")
-        try:
-            tf.train.Checkpoint(**objects).restore(prefix).expect_partial().assert_existing_objects_matched()
-        except (AssertionError, ValueError) as error:
-            raise InputError(f"{prefix}: does not hold the weights of this detector: {str(error)[:300]}") from error
-        if self.step_number != 0:
-            raise InputError(f"{prefix}: set the step to {self.step_number}; a fine-tuning run must start at 0")
-        changed = sum(not np.array_equal(before[id(variable)], variable.numpy()) for variable in self.model.variables)
-        if not changed:
-            raise InputError(f"{prefix}: restoring it changed no weight; is fine_tune_checkpoint_type right?")
-        return changed
 
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
