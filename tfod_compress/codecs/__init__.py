@@ -85,3 +85,9 @@ register("jpeg444", "tfod_compress.codecs.jpeg:Jpeg444", "baseline JPEG, 4:4:4, 
 register("jpeg-gray", "tfod_compress.codecs.jpeg:JpegGray", "baseline JPEG of the luma alone, libjpeg-turbo",
          "opencv-python-headless")
 register("png", "tfod_compress.codecs.pillow:Png", "PNG: the lossless anchor", "pillow")
+register("webp", "tfod_compress.codecs.pillow:WebP", "lossy WebP, 4:2:0, libwebp", "pillow")
+register("avif", "tfod_compress.codecs.pillow:Avif", "AVIF (AV1 intra), 4:2:0, libaom", "pillow")
+register("avif444", "tfod_compress.codecs.pillow:Avif444", "AVIF (AV1 intra), 4:4:4, libaom", "pillow")
+register("avif-gray", "tfod_compress.codecs.pillow:AvifGray", "AVIF of the luma alone, libaom", "pillow")
+register("jpeg2000", "tfod_compress.codecs.pillow:Jpeg2000", "JPEG 2000, 9-7 wavelet, OpenJPEG", "pillow")
+register("jpeg2000-gray", "tfod_compress.codecs.pillow:Jpeg2000Gray", "JPEG 2000 of the luma alone, OpenJPEG", "pillow")

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tfod_compress.codecs import headers
 from tfod_compress.codecs.base import Codec
+from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
 
 _SETTINGS = {"progressive": False, "optimize": False, "dct": "integer accurate", "restart_interval": 0}
@@ -23,6 +25,8 @@ class Jpeg(Codec):
     """Colour JPEG with chroma at half the resolution in both directions (4:2:0)."""
 
     name = "jpeg"
+    extension = ".jpg"
+    scale = "libjpeg's quality"
     stored_as = "jpeg"
     subsampling, _factor = "4:2:0", cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 
@@ -34,7 +38,7 @@ class Jpeg(Codec):
         return [_encode(bgr, quality, self._factor) for quality in qualities]
 
     def decode(self, data):
-        return _decode(data)
+        return _decode(data, self.max_pixels)
 
     def version(self):
         return _version()
@@ -54,6 +58,8 @@ class JpegGray(Codec):
     """JPEG with one component: ITU-R BT.601 luma, as Pillow's mode L. Decodes to three equal channels."""
 
     name = "jpeg-gray"
+    extension = ".jpg"
+    scale = "libjpeg's quality"
     stored_as = "jpeg"
 
     def encode(self, rgb, quality):
@@ -65,7 +71,7 @@ class JpegGray(Codec):
         return [_encode(luma, quality) for quality in qualities]
 
     def decode(self, data):
-        return _decode(data)
+        return _decode(data, self.max_pixels)
 
     def version(self):
         return _version()
@@ -86,15 +92,19 @@ def _encode(pixels, quality, factor=cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420):
         cv2.IMWRITE_JPEG_QUALITY, quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor])
     if not done:
-        raise ValueError("JPEG: the encoder refused the frame")
+        raise InputError(f"JPEG: a frame of {pixels.shape[1]}x{pixels.shape[0]} cannot be coded")
     return data.tobytes()
 
 
-def _decode(data):
-    # IMREAD_COLOR would apply an EXIF orientation; what this module encodes has none.
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise ValueError("JPEG: the bytes cannot be decoded")
+def _decode(data, max_pixels):
+    size = headers.check_size(headers.jpeg_size(data), max_pixels, "JPEG")
+    try:
+        # IMREAD_COLOR would apply an EXIF orientation; what this module encodes has none.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise InputError(f"JPEG: the bytes cannot be decoded ({' '.join(str(error).split())})") from error
+    if pixels is None or pixels.shape[1::-1] != size:
+        raise InputError("JPEG: the bytes cannot be decoded")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
