@@ -78,6 +78,25 @@ def parse(data):
     return features
 
 
+def replaced(data, key, value):
+    """An Example's bytes with the feature `key` set to one text or picture; the other features stay as they are.
+
+    Args:
+      data: bytes of an Example.
+      key: the feature's name, whether the Example has it or not.
+      value: bytes.
+
+    Returns:
+      bytes; ValueError where `data` is no Example.
+    """
+    kept = []
+    for field, body in _fields(memoryview(data)):
+        for number, entry in _fields(body) if field == 1 else ():
+            if number == 1 and _map_entry(entry)[0] != key:
+                kept += (b"\x0a", varint(len(entry)), bytes(entry))
+    return message([*kept, *bytes_feature(key, [value])])
+
+
 def _map_entry(entry):
     key, value = "", []
     for field, body in _fields(entry):
