@@ -14,10 +14,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress import odapi, pipeline_config, restore
+from tfod_compress import input_pipeline, odapi, pipeline_config, restore, run_record, training_checks, training_order
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 from tfod_compress.progress import Bar
+from tfod_compress.stateless_random import random_from
 
 SUMMARY_EVERY = 10  # steps between TensorBoard points; the stock loop has 100
 
@@ -46,15 +47,17 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     odapi.install()
     config = pipeline_config.read(pipeline_config_path)
     steps = num_train_steps if num_train_steps is not None else config.train_config.num_steps
-    _check_inputs(config, pipeline_config_path, steps)
+    frames, _ = training_checks.frames(config, pipeline_config_path, steps)
     model_dir = pathlib.Path(model_dir)
     model_dir.mkdir(parents=True, exist_ok=True)
-    if seed is not None:
-        tf.keras.utils.set_random_seed(seed)
+    seed = run_record.seed_of(model_dir, seed)
+    tf.keras.utils.set_random_seed(seed)
+    order = training_order.Order(len(frames), config.train_config.batch_size, seed,
+                                 shuffle=config.train_input_reader.shuffle)
     strategy = strategy or tf.distribute.get_strategy()
 
     with strategy.scope():
-        trainer = _Trainer(config, strategy, record_summaries)
+        trainer = _Trainer(config, strategy, record_summaries, seed)
         trainer.build()
         manager = tf.train.CheckpointManager(trainer.checkpoint, str(model_dir), max_to_keep=keep_checkpoints)
         resumed = manager.latest_checkpoint
@@ -74,19 +77,18 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
         _write_run(model_dir, config, seed, start)
         if trainer.step_number >= steps:
             return {}
-        return _loop(trainer, manager, model_dir, steps, checkpoint_every_n)
+        return _loop(trainer, manager, model_dir, steps, checkpoint_every_n, trainer.batches(frames, order))
 
 
 class _Trainer:
     """Model, optimizer, step and data of one run."""
 
-    def __init__(self, config, strategy, record_summaries):
-        from object_detection import inputs
+    def __init__(self, config, strategy, record_summaries, seed):
         from object_detection.builders import model_builder, optimizer_builder
 
         self.config = config
         self.train_config = config.train_config
-        self.strategy = strategy
+        self.strategy, self.seed = strategy, seed
         self.record_summaries = record_summaries
         self.model = model_builder.build(config.model, is_training=True, add_summaries=record_summaries)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="global_step",
@@ -95,11 +97,6 @@ class _Trainer:
         self.learning_rate = rate if callable(rate) else lambda: rate
         self.checkpoint = tf.train.Checkpoint(step=self.step, model=self.model, optimizer=self.optimizer)
 
-        def dataset(context):
-            return inputs.train_input(self.train_config, config.train_input_reader, config.model, model=self.model,
-                                      input_context=context).repeat()
-
-        self.batches = strategy.distribute_datasets_from_function(dataset)
 
     @property
     def step_number(self):
@@ -125,6 +122,11 @@ class _Trainer:
             raise InputError("use_moving_average: averaged weights are not supported yet; set it to false")
         predict()
 
+    def batches(self, frames, order):
+        """The (features, labels) of every step from the present one on, as a dataset of the strategy's kind."""
+        return self.strategy.distribute_datasets_from_function(lambda context: input_pipeline.batches(
+            self.config, self.model, frames, order, self.step_number, context=context))
+
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
         from object_detection import model_lib_v2
@@ -133,6 +135,13 @@ class _Trainer:
         clip = self.train_config.gradient_clipping_by_norm or None
 
         def replica_step(features, labels):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            key = tf.stack([tf.constant(self.seed, tf.int64), self.step])
+            key = tf.random.experimental.stateless_fold_in(key, replica)
+            with random_from(key):
+                return one_step(features, labels)
+
+        def one_step(features, labels):
             if self.record_summaries:
                 tf.summary.image("train_input_images", features[fields.InputDataFields.image], step=self.step,
                                  max_outputs=3)
@@ -152,11 +161,11 @@ class _Trainer:
         return train_step
 
 
-def _loop(trainer, manager, model_dir, steps, checkpoint_every_n):
+def _loop(trainer, manager, model_dir, steps, checkpoint_every_n, batches):
     """Steps until `steps`; returns the last losses."""
     writer = tf.summary.create_file_writer(str(model_dir / "train"))
     train_step = trainer.step_function()
-    iterator = iter(trainer.batches)
+    iterator = iter(batches)
     batch = trainer.train_config.batch_size
     if trainer.step_number == 0:
         manager.save(checkpoint_number=0)
@@ -185,29 +194,6 @@ def _loop(trainer, manager, model_dir, steps, checkpoint_every_n):
                 manager.save(checkpoint_number=step)
     writer.close()
     return losses
-
-
-def _check_inputs(config, path, steps):
-    """Stops before any work where the stock loop would hang or train on nothing."""
-    from tfod_compress.records import RecordSet
-
-    files = config.train_input_reader.tf_record_input_reader.input_path
-    if not files:
-        raise InputError(f"{path}: train_input_reader names no records; make it with tools.make_pipeline_config")
-    if steps <= 0:
-        raise InputError(f"{path}: the number of steps is {steps}; set train_config.num_steps or --num_train_steps")
-    found = [name for pattern in files for name in tf.io.gfile.glob(pattern)]
-    missing = [pattern for pattern in files if not tf.io.gfile.glob(pattern)]
-    if missing:
-        raise InputError(f"{path}: record {missing[0]} is missing; run tools.make_tfrecords, then "
-                         "tools.make_pipeline_config again")
-    if not any(os.path.getsize(name) for name in found):
-        raise InputError(f"{path}: the records it names are empty; make the record set again")
-    folders = {pathlib.Path(name).parent for name in found}
-    classes = getattr(config.model, config.model.WhichOneof("model")).num_classes
-    for folder in folders:
-        if (folder / "manifest.json").is_file() and max(RecordSet(folder).label_map) > classes:
-            raise InputError(f"{path}: num_classes is {classes}, but {folder}/label_map.pbtxt has more")
 
 
 def _write_run(model_dir, config, seed, start):
