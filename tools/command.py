@@ -1,6 +1,7 @@
 """The entry wrapper that every command shares: help, exit codes, one-line errors."""
 
 import inspect
+import math
 import os
 import sys
 
@@ -26,6 +27,21 @@ def run(main, positional=False):
     shown only with --debug.
     """
     sys.exit(exit_code(main, sys.argv, positional))
+
+
+def numbers(flag, texts):
+    """[float] of a flag's comma-separated texts; UsageError where one is not a finite number, or there is none."""
+    found = []
+    for text in texts:
+        try:
+            found.append(float(text))
+        except ValueError:
+            found.append(math.nan)
+        if not math.isfinite(found[-1]):
+            raise UsageError(f"--{flag}: {text!r} is not a number")
+    if not found:
+        raise UsageError(f"--{flag} needs a number")
+    return found
 
 
 def exit_code(main, argv, positional=False):

@@ -5,6 +5,7 @@ Examples:
   python -m tools.make_tfrecords --frames data/frames --labels data/labels --quality 100,40,20,5
   python -m tools.make_tfrecords --frames kitti/image_2 --labels kitti/label_2 --class_map kitti.yaml --quality 20
   python -m tools.make_tfrecords --codec png
+  python -m tools.make_tfrecords --codec webp --target_bpp 0.1,0.2,0.5
 
 Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV. A run that was
 interrupted goes on where it stopped when the same command is given again.
@@ -23,6 +24,9 @@ _NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names; without 
 _CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
 _QUALITY = flags.DEFINE_list("quality", None, "One quality or several, such as 100,40,20,5; without it the codec's "
                              "default.")
+_TARGETS = flags.DEFINE_list("target_bpp", None, "Instead of --quality: bits per pixel, one number or several, such as "
+                             "0.1,0.2,0.5,1,2; the quality whose true rate is nearest below is found.")
+_PER_FRAME = flags.DEFINE_bool("rate_per_frame", False, "With --target_bpp: find the quality of each frame by itself.")
 _OUTPUT = flags.DEFINE_string("output", "tfrecords", "Folder that gets the record sets.")
 _VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validation.")
 _TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
@@ -48,32 +52,24 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make record sets anew that w
 
 
 def main():
-    qualities = [None] if _QUALITY.value is None else [_number(text) for text in _QUALITY.value]
-    if not qualities:
-        raise command.UsageError("--quality needs a number")
+    qualities = [None] if _QUALITY.value is None else command.numbers("quality", _QUALITY.value)
+    if _TARGETS.value is not None and _QUALITY.value is not None:
+        raise command.UsageError("--target_bpp finds the quality; leave out --quality")
+    target_bpp = None if _TARGETS.value is None else command.numbers("target_bpp", _TARGETS.value)
     if _WORKERS.value < 0:
         raise command.UsageError("--workers must not be negative")
     from tfod_compress.records import conversion, summary
 
     made = conversion.convert(
         _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, qualities=qualities,
-        label_format=_FORMAT.value, class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
+        target_bpp=target_bpp, rate_per_frame=_PER_FRAME.value, label_format=_FORMAT.value,
+        class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
         test_fraction=_TEST.value, split_by=_SPLIT_BY.value, split_files=_SPLIT_FILES.value,
         folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value, workers_count=_WORKERS.value or None,
         on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
         min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value, duplicates=_DUPLICATES.value,
         measure=_MEASURE.value, overwrite=_OVERWRITE.value, say=print)
     print(summary.text(made))
-
-
-def _number(text):
-    try:
-        value = float(text)
-    except ValueError:
-        raise command.UsageError(f"--quality: {text!r} is not a number") from None
-    if value != value or value in (float("inf"), float("-inf")):
-        raise command.UsageError(f"--quality: {text!r} is not a number")
-    return value
 
 
 if __name__ == "__main__":

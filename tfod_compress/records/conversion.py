@@ -11,7 +11,7 @@ import shutil
 import sys
 
 import tfod_compress
-from tfod_compress import codecs, progress
+from tfod_compress import codecs, progress, rate_matching
 from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
@@ -22,6 +22,7 @@ SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 20, 16, 500  # frames a shard, see 
 MEASURED_FRAMES, MEASURED_SHARE, MEASURED_PIXELS = 8, 0.02, 14_000_000
 ESTIMATED_FROM = 2  # frames that are coded to estimate the space
 SPACE_MARGIN = 1.1
+RATE_CHUNK = 16  # frames that are coded in one task while rates are matched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Made:
 
 
 def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", qualities=(None,),
+            target_bpp=None, rate_per_frame=False,
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
             split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
             unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, duplicates="together", measure="sample",
@@ -46,6 +48,9 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       output: folder that gets the record sets.
       codec: a codec's name.
       qualities: numbers; None for the codec's default.
+      target_bpp: bits per pixel: instead of `qualities`, a record set for each, at the quality whose rate over all
+        frames is nearest below.
+      rate_per_frame: with `target_bpp`, each frame gets the quality whose rate is nearest below.
       label_format: see `open_labels`.
       class_map: YAML file of class names, or None.
       names_file: YOLO's file of class names, or None; see `open_labels`.
@@ -70,7 +75,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       say: called with each line that the user should read.
 
     Returns:
-      [Made], in the order of `qualities`.
+      [Made], in the order of `qualities` or `target_bpp`.
 
     Raises:
       InputError: bad input; nothing was written unless it came up while writing (disk full, frame gone).
@@ -82,8 +87,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     if split_files and (split_by or folds):
         raise InputError("--split_files says which frame goes where; leave out --split_by and --folds")
     coder = codecs.get(codec)
-    qualities = list(dict.fromkeys(coder.check_quality(quality) for quality in qualities))
-    targets = {quality: pathlib.Path(output) / coder.record_set_name(quality) for quality in qualities}
+    targets = {key: pathlib.Path(output) / name
+               for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     names = read_class_map(class_map) if class_map else {}
     found = find_frames(frames)
     source, label_format = open_labels(
@@ -107,7 +112,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         head |= {"command": command or _command(), "warnings": found.warnings}
         todo, split_names = _shards(found, num_shards, measure, seed)
         with folders.locked(targets.values()):
-            return _make(todo, split_names, found, targets, plan, head, overwrite, pool, say)
+            return _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool, say)
 
 
 def shard_count(frames, asked):
@@ -116,23 +121,53 @@ def shard_count(frames, asked):
     return min(count, frames)
 
 
-def _make(todo, split_names, found, targets, plan, head, overwrite, pool, say):
+def _wanted(coder, qualities, target_bpp, rate_per_frame):
+    """{quality or RateTarget: name of its record set}."""
+    if not target_bpp:
+        if rate_per_frame:
+            raise InputError("--rate_per_frame goes with --target_bpp")
+        checked = dict.fromkeys(coder.check_quality(quality) for quality in qualities)
+        return {quality: coder.record_set_name(quality) for quality in checked}
+    if list(qualities) != [None]:
+        raise InputError("--target_bpp finds the quality; leave out --quality")
+    for bpp in target_bpp:
+        if not 0 < bpp < math.inf:
+            raise InputError(f"--target_bpp {bpp:g}: must be above 0")
+    rate_matching.Levels(coder)
+    found = [rate_matching.RateTarget(float(bpp), rate_per_frame) for bpp in dict.fromkeys(target_bpp)]
+    return {target: rate_matching.record_set_name(coder, target) for target in found}
+
+
+def _entries(key):
+    """What plan and manifest say of a record set's quality before any search."""
+    if isinstance(key, rate_matching.RateTarget):
+        return {"quality": None, "target_bpp": key.bpp, "rate_per_frame": key.per_frame}
+    return {"quality": key}
+
+
+def _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool, say):
     """Writes the record sets that are not there yet; the caller holds their locks."""
-    due = folders.choose(targets, {quality: {**plan, "quality": quality} for quality in targets}, overwrite)
-    growing = {quality: folders.unfinished(targets[quality]) for quality in due}
+    plans = {key: {**plan, **_entries(key)} for key in targets}
+    due = folders.choose(targets, plans, overwrite)
+    growing = {key: folders.unfinished(targets[key]) for key in due}
     # Where only the last step is missing, the notes about shards may be gone already.
-    partial = {quality: folder for quality, folder in growing.items()
-               if folders.read_manifest(folder).get("plan") != {**plan, "quality": quality}}
-    tasks = _missing(todo, partial)
+    partial = {key: folder for key, folder in growing.items()
+               if folders.read_manifest(folder).get("plan") != plans[key]}
+    rates = _matched(partial, targets, plans, coder, found, pool, say)
+    exact = {dataclasses.replace(key, quality=rates[key]["quality"]) if key in rates else key: folder
+             for key, folder in partial.items()}
+    tasks = _missing(todo, exact)
     if tasks:
-        _check_space(tasks, found, partial, pool, say)
-    for quality in partial:
-        folders.prepare(targets[quality], {**plan, "quality": quality})
+        _check_space(tasks, found, exact, pool, say)
+    for key in partial:
+        folders.prepare(targets[key], plans[key])
+        if key in rates:
+            folders.write_rate(targets[key], rates[key])
     try:
         _write(tasks, len(partial), pool)
-        for quality in partial:
-            publish.describe(growing[quality], [shard.name for shard in todo], split_names, found.broken,
-                             {**plan, "quality": quality}, {**head, "quality": quality})
+        for key in partial:
+            publish.describe(growing[key], [shard.name for shard in todo], split_names, found.broken,
+                             plans[key], {**head, **_entries(key), **rates.get(key, {})})
         for quality in due:
             folders.publish(targets[quality], [shards.note_path("", shard.name).name for shard in todo])
     except BaseException as error:
@@ -144,6 +179,34 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, pool, say):
                              "the shards that were finished are kept") from error
         raise
     return [Made(path, folders.read_manifest(path), quality not in due) for quality, path in targets.items()]
+
+
+def _matched(partial, targets, plans, coder, found, pool, say):
+    """{RateTarget: {"quality", "rates"}} of the record sets that get one quality by their rate."""
+    wanted = [key for key in partial if isinstance(key, rate_matching.RateTarget) and not key.per_frame]
+    kept = {key: folders.read_rate(targets[key], plans[key]) for key in wanted}
+    rates = {key: rate for key, rate in kept.items() if rate}
+    missing = {key.bpp: key for key in wanted if key not in rates}
+    if missing:
+        matched = rate_matching.match(
+            coder, {frame: look.pixels for frame, look in found.good}, list(missing),
+            lambda frames, qualities, what: _coded(pool, frames, qualities, what))
+        for bpp, (quality, proof) in matched.items():
+            rates[missing[bpp]] = {"quality": quality, "rates": {f"{at:g}": rate for at, rate in proof.items()}}
+            say(f"{bpp:g} bits per pixel: {coder.parameter}{quality:g} gives {proof[quality]:.4f}")
+    return rates
+
+
+def _coded(pool, frames, qualities, what):
+    """[bytes of all these frames, coded at each quality]."""
+    totals = [0] * len(qualities)
+    step = max(1, min(RATE_CHUNK, len(frames) // 8))
+    chunks = [frames[at:at + step] for at in range(0, len(frames), step)]
+    with progress.Bar(f"matching rates on {what}", len(frames)) as bar:
+        for index, sizes in pool.run(workers.coded_sizes, [(chunk, qualities) for chunk in chunks]):
+            totals = [total + size for total, size in zip(totals, sizes, strict=True)]
+            bar.advance(len(chunks[index]), f"at {', '.join(f'{quality:g}' for quality in qualities)}")
+    return totals
 
 
 def _missing(todo, growing):

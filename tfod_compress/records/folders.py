@@ -16,6 +16,7 @@ from tfod_compress.errors import InputError
 from tfod_compress.files import write_json
 
 PLAN = "plan.json"
+RATE = "rate.json"  # the quality that a rate-matched record set was found to need
 _LOCK_SECONDS = 2  # killed workers need a moment to let go of an inherited lock
 
 
@@ -91,6 +92,17 @@ def prepare(folder, plan):
     write_json(growing / PLAN, plan)
 
 
+def read_rate(folder, plan):
+    """What `write_rate` kept in the growing folder of a record set begun with this plan; {} where there is none."""
+    growing = unfinished(folder)
+    return _read(growing / RATE) if _read(growing / PLAN) == plan else {}
+
+
+def write_rate(folder, found):
+    """Keeps {"quality", "rates"} in the growing folder of a record set, so that a resumed run need not search again."""
+    write_json(unfinished(folder) / RATE, found)
+
+
 def sweep(folder):
     """Removes temporary files that a killed process left."""
     for path in folder.glob(".*.tmp"):
@@ -106,9 +118,9 @@ def publish(folder, notes):
     """
     growing = unfinished(folder)
     for path in sorted(growing.iterdir()):
-        if path.name not in notes:
+        if path.name not in (*notes, PLAN, RATE):
             _sync(path)
-    for name in [*notes, PLAN]:
+    for name in [*notes, PLAN, RATE]:
         (growing / name).unlink(missing_ok=True)
     _sync(growing)
     old = folder.with_name(f".{folder.name}.old")

@@ -30,13 +30,18 @@ def describe(folder, names, splits, broken, plan, manifest):
     totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(LABEL_MAP.values(), 0), "pixels": 0,
               "coded_bytes": 0, "stored_bytes": 0, "files": {}, "negatives": 0, "clipped_boxes": 0, "dropped_boxes": 0,
               "ignored_boxes": 0}
-    measured = []
-    with _table(folder, "images.csv") as images, _table(folder, "dropped_boxes.csv") as dropped:
+    measured, per_frame = [], manifest.get("rate_per_frame", False)
+    if per_frame:
+        totals["frames_above_target"] = 0
+    own = ("quality",) if per_frame else ()
+    with _table(folder, "images.csv", own) as images, _table(folder, "dropped_boxes.csv") as dropped:
         for name in names:
             note = shards.read_note(folder, name)
-            for source_id, width, height, coded_bytes, psnr in note["frames"]:
+            for source_id, width, height, coded_bytes, psnr, *own_quality in note["frames"]:
                 images((source_id, note["split"], width, height, coded_bytes,
-                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr))
+                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr, *own_quality))
+                if per_frame:
+                    totals["frames_above_target"] += 8 * coded_bytes > manifest["target_bpp"] * width * height
                 totals["frames"][note["split"]] += 1
                 totals["pixels"] += width * height
                 totals["coded_bytes"] += coded_bytes
@@ -72,12 +77,12 @@ def describe(folder, names, splits, broken, plan, manifest):
 class _table:
     """A CSV file that appears whole; entering gives the function that writes a row."""
 
-    def __init__(self, folder, name):
-        self._context, self._name = atomic_file(folder / name, "w"), name
+    def __init__(self, folder, name, more=()):
+        self._context, self._columns = atomic_file(folder / name, "w"), (*CSV_COLUMNS[name], *more)
 
     def __enter__(self):
         writer = csv.writer(self._context.__enter__(), lineterminator="\n")
-        writer.writerow(CSV_COLUMNS[self._name])
+        writer.writerow(self._columns)
         return writer.writerow
 
     def __exit__(self, *error):

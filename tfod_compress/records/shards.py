@@ -7,9 +7,6 @@ import json
 import os
 import pathlib
 
-import cv2
-import numpy as np
-
 from tfod_compress.codecs import get as get_codec
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
@@ -17,6 +14,8 @@ from tfod_compress.frames import BrokenFrame, contiguous, read_frame
 from tfod_compress.labels.base import FrameLabels
 from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.quality.psnr import psnr_db
+from tfod_compress.rate_matching import RateTarget, encode_at
 from tfod_compress.records import example
 from tfod_compress.records.framing import frame as record_frame
 
@@ -30,7 +29,7 @@ class Shard:
       split: "train".
       frames: [FramePath].
       measured: source_ids of the frames whose PSNR is measured.
-      folders: {quality: folder of the unfinished record set}.
+      folders: {quality, or `RateTarget` with its quality found: folder of the unfinished record set}.
     """
 
     name: str
@@ -96,28 +95,26 @@ def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_fram
     """
     qualities = list(shard.folders)
     with contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name))
-                   for folder in shard.folders.values()]
+        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name,
+                                               isinstance(quality, RateTarget) and quality.per_frame))
+                   for quality, folder in shard.folders.items()]
         for path in shard.frames:
             rgb, boxes = _read(path, labels, class_map, min_box_px, max_pixels)
             height, width, _ = rgb.shape
             part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes)
             measured = path.source_id in shard.measured
             source = contiguous(rgb) if measured else rgb
-            for writer, data in zip(writers, codec.encode_many(rgb, qualities), strict=True):
+            for writer, (used, data) in zip(writers, encode_at(codec, rgb, qualities), strict=True):
                 stored, stored_as, psnr = _stored(source, data, codec, measured)
                 writer.add(example.build(part, stored, stored_as, len(data)), path.source_id, width, height,
-                           len(data), psnr, boxes)
+                           len(data), psnr, boxes, used)
             on_frame(1, rgb.size)
     for folder, writer in zip(shard.folders.values(), writers, strict=True):
         write_json(note_path(folder, shard.name), {"split": shard.split, **writer.note})
 
 
 def _read(path, labels, class_map, min_box_px, max_pixels):
-    try:
-        rgb = read_frame(path.path, max_pixels)
-    except BrokenFrame as error:
-        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
+    rgb = _pixels(path, max_pixels)
     found = labels.read(path.source_id) if labels.has(path.source_id) else FrameLabels([])
     try:
         return rgb, clean(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)
@@ -127,14 +124,26 @@ def _read(path, labels, class_map, min_box_px, max_pixels):
 
 def sizes_of(path, codec, qualities, max_pixels):
     """Bytes of what a record stores of one frame, at each quality: to estimate the space a run needs."""
-    try:
-        rgb = read_frame(path.path, max_pixels)
-    except BrokenFrame as error:
-        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
-    coded = codec.encode_many(rgb, qualities)
+    coded = [data for _, data in encode_at(codec, _pixels(path, max_pixels), qualities)]
     if codec.stored_as is None:
         coded = [get_codec("png").encode(codec.decode(data)) for data in coded]
     return [len(data) for data in coded]
+
+
+def coded_bytes(frames, codec, qualities, max_pixels):
+    """[bytes of all `frames` together as coded, at each quality]."""
+    totals = [0] * len(qualities)
+    for path in frames:
+        for index, data in enumerate(codec.encode_many(_pixels(path, max_pixels), qualities)):
+            totals[index] += len(data)
+    return totals
+
+
+def _pixels(path, max_pixels):
+    try:
+        return read_frame(path.path, max_pixels)
+    except BrokenFrame as error:
+        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
 
 
 def _stored(rgb, data, codec, measure):
@@ -148,17 +157,11 @@ def _stored(rgb, data, codec, measure):
     return data, codec.stored_as, psnr
 
 
-def psnr_db(a, b):
-    """Peak signal-to-noise ratio of two uint8 RGB arrays: 10 log10(255^2 / mean squared error) dB; inf if equal."""
-    squares = cv2.norm(contiguous(a), contiguous(b), cv2.NORM_L2SQR)
-    return float("inf") if squares == 0 else float(10 * np.log10(255.0**2 * a.size / squares))
-
-
 class _Writer:
     """One shard file of one record set while it is written, and what will be said about it."""
 
-    def __init__(self, path):
-        self._path, self._digest = path, hashlib.sha256()
+    def __init__(self, path, own_qualities):
+        self._path, self._digest, self._own_qualities = path, hashlib.sha256(), own_qualities
         self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(LABEL_MAP.values(), 0),
                      "dropped": [], "clipped": 0, "ignored": 0, "negatives": 0}
 
@@ -171,7 +174,7 @@ class _Writer:
         self.note["sha256"] = self._digest.hexdigest()
         return self._context.__exit__(*error)
 
-    def add(self, data, source_id, width, height, coded_bytes, psnr, boxes):
+    def add(self, data, source_id, width, height, coded_bytes, psnr, boxes, quality):
         header, footer = record_frame(data)
         for part in (header, data, footer):
             self._file.write(part)
@@ -179,7 +182,8 @@ class _Writer:
             self.note["bytes"] += len(part)
         if psnr is not None:
             psnr = "inf" if psnr == float("inf") else round(psnr, 4)
-        self.note["frames"].append([source_id, width, height, coded_bytes, psnr])
+        row = [source_id, width, height, coded_bytes, psnr]
+        self.note["frames"].append([*row, quality] if self._own_qualities else row)
         for number in boxes.class_ids:
             self.note["boxes"][LABEL_MAP[int(number)]] += 1
         self.note["dropped"] += [[source_id, name, [str(round(edge, 3)) for edge in edges], reason]

@@ -14,7 +14,7 @@ import time
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
 from tfod_compress.records.scan import scan_frame
-from tfod_compress.records.shards import sizes_of, write_shard
+from tfod_compress.records.shards import coded_bytes, sizes_of, write_shard
 
 TICK_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -108,7 +108,7 @@ class _Pool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def run(self, function, tasks, tick=lambda: None):
-        """Yields (task index, result) of `scan_frames`, `stored_sizes` or `make_shard` as they come, in no order.
+        """Yields (task index, result) of one of the functions below as they come, in no order.
 
         Args:
           function: one of the functions below.
@@ -161,18 +161,28 @@ def stored_sizes(task):
     return sizes_of(frame, _codec, qualities, _job.max_pixels)
 
 
+def coded_sizes(task):
+    """[bytes of some frames together, at each quality], in a worker; `task` is ([FramePath], qualities)."""
+    frames, qualities = task
+    return coded_bytes(frames, _codec, qualities, _job.max_pixels)
+
+
 def make_shard(shard):
     """Writes one `Shard`, in a worker."""
     write_shard(shard, _codec, _job.labels, _job.class_map, _job.min_box_px, _job.max_pixels, _count)
 
 
-def _start(job, counter, parent):
-    # Ctrl-C is the parent's to answer; and where the parent is killed, so are its workers.
+def end_with_parent(parent):
+    """Called in a worker: Ctrl-C is the process `parent`'s to answer; and where that is killed, so are its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _start(job, counter, parent):
+    end_with_parent(parent)
 
     def count(frames, size):
         with counter.get_lock():

@@ -1,0 +1,136 @@
+"""Measure codecs over a folder of pictures, in parallel; a run that was stopped goes on where pictures end."""
+
+import concurrent.futures.process
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import sys
+
+from tfod_compress import codecs, progress
+from tfod_compress.errors import InputError
+from tfod_compress.frames import find_frames
+from tfod_compress.rate_distortion import bd_rate, curves, measure, table
+from tfod_compress.rate_distortion.qualities import default_qualities
+from tfod_compress.records.workers import end_with_parent
+
+REFERENCE = "jpeg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run left in the output folder.
+
+    Attributes:
+      rows: of rd.csv, everything measured there on these pictures so far.
+      bd_rates: [bd_rate.BdRate], by RGB PSNR.
+    """
+
+    rows: list
+    bd_rates: list
+
+
+def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_and_vmaf=True, say=lambda line: None):
+    """Measures each picture with each codec at each quality and writes rd.csv, bd_rate.csv and the curves.
+
+    What was measured into `output` before stays in the tables: codecs can be added one by one.
+
+    Args:
+      folder: BMP, PNG or JPEG pictures, any depth.
+      codec_names: names of codecs; ["all"] for every one that this machine has and that needs no model.
+      output: folder that gets the tables, `points/` with the single results, and the curves.
+      qualities: of every codec; None for each codec's own list.
+      workers_count: processes; None takes one for each core.
+      hvs_and_vmaf: whether PSNR-HVS and VMAF are measured too.
+      say: called with each line that the user should read.
+
+    Returns:
+      `Result`.
+
+    Raises:
+      InputError: bad input, found before anything is measured, or a codec that fails.
+    """
+    output = pathlib.Path(output)
+    plan = planned(codec_names, qualities, say)
+    frames = find_frames(folder)
+    if hvs_and_vmaf:
+        measure.libvmaf.executable()
+    tasks = [measure.Task(frame, name, wanted, table.part_path(output, name, frame.source_id), hvs_and_vmaf)
+             for frame in frames for name, wanted in plan.items()]
+    output.mkdir(parents=True, exist_ok=True)
+    broken = _measure(tasks, workers_count or len(os.sched_getaffinity(0)))
+    for path, reason in broken.items():
+        say(f"warning: {path} is left out: {reason}")
+    usable = [frame.source_id for frame in frames if frame.path not in broken]
+    if not usable:
+        raise InputError(f"{folder}: all {len(frames)} pictures are broken, the first is {frames[0].path}: "
+                         f"{broken[frames[0].path]}")
+    rows = table.collect(output, usable)
+    table.write(output, rows)
+    means = table.mean_curves(rows)
+    curves.write(output, means, len(usable))
+    return Result(rows, _bd_rates(output, means, say))
+
+
+def planned(codec_names, qualities, say):
+    """{codec name: its qualities, checked}.
+
+    Raises:
+      InputError: an unknown codec, one that this machine lacks, or a quality out of its range.
+    """
+    found = {}
+    for name in _available(say) if list(codec_names) == ["all"] else codec_names:
+        codec = codecs.get(name)
+        wanted = default_qualities(codec) if qualities is None or codec.lossless else [
+            codec.check_quality(quality) for quality in qualities]
+        found[name] = tuple(dict.fromkeys(wanted))
+    return found
+
+
+def _available(say):
+    names = []
+    for name in codecs.names():
+        try:
+            codecs.get(name)
+            names.append(name)
+        except InputError as error:
+            say(f"left out: {error}")
+    return names
+
+
+def _measure(tasks, count):
+    """Runs the tasks; returns {path of a broken picture: reason}."""
+    broken = {}
+    total = sum(len(task.qualities) for task in tasks)
+    # A process with TensorFlow's threads must not be forked.
+    forks = "tensorflow" not in sys.modules and sys.platform == "linux"
+    executor = concurrent.futures.ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("fork" if forks else "spawn"), initializer=end_with_parent,
+        initargs=(os.getpid(),))
+    try:
+        with progress.Bar("measuring", total, unit="points") as bar:
+            waiting = {executor.submit(measure.measure, task): task for task in tasks}
+            for future in concurrent.futures.as_completed(waiting):
+                task = waiting[future]
+                reason = future.result()
+                if reason is not None:
+                    broken[task.frame.path] = reason
+                bar.advance(len(task.qualities), f"{task.codec} {task.frame.source_id}")
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise InputError("a worker process was killed (out of memory?); give the same command again, perhaps with "
+                         "fewer --workers: what was finished is kept") from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+    return broken
+
+
+def _bd_rates(output, means, say):
+    if not means.get(REFERENCE):
+        say(f"no bd_rate.csv: {REFERENCE}, which codecs are compared with, was not measured at a common quality")
+        return []
+    found = bd_rate.against(means, REFERENCE)
+    bd_rate.write(output / "bd_rate.csv", found)
+    bd_rate.write(output / "bd_rate_ms_ssim.csv", bd_rate.against(means, REFERENCE, "ms_ssim"))
+    for line in bd_rate.warnings(found):
+        say(f"warning: {line}")
+    return found
