@@ -3,15 +3,34 @@
 Imports only the OD API's protos, no TensorFlow, so that a mistake is told at once.
 """
 
+import dataclasses
 import pathlib
+import typing
 
 from google.protobuf import text_format
 
+from tfod_compress import anchors, config_changes, config_checks
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.records import RecordSet
 
 TEMPLATES = pathlib.Path(__file__).resolve().parent.parent / "pipeline_configs"
+MAX_FRAMES = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What `make` wrote.
+
+    Attributes:
+      config: the TrainEvalPipelineConfig.
+      anchors: how the anchors fit the training boxes; None where that cannot be computed (a note says why).
+      notes: [line]: what the user should know before training.
+    """
+
+    config: typing.Any
+    anchors: anchors.Fit | None
+    notes: list
 
 
 def detectors():
@@ -51,26 +70,33 @@ def template(detector):
     return read(TEMPLATES / f"{detector}.config")
 
 
-def make(detector, records, output, *, checkpoint=None, overrides=()):
-    """Writes the pipeline.config that trains `detector` on a record set.
+def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, batch_size=None,
+         scale_learning_rate=False, overrides=(), max_frames=MAX_FRAMES):
+    """Writes the pipeline.config that trains `detector` on a record set, after checking it.
 
     Args:
       detector: the name of a template.
       records: the record set's folder; its train split feeds training, its val split evaluation.
       output: the file to write.
-      checkpoint: a model folder or checkpoint prefix to start from (every weight of the detector comes from
-        it), or None for the template's own start.
+      checkpoint: a model folder or checkpoint prefix to start from, or None for the template's own start.
+      checkpoint_type: what of it to restore: "full" (every weight), "detection", "classification", or None: "full"
+        where the pipeline.config beside the checkpoint has as many classes as the record set or where there is none,
+        else "detection".
+      batch_size: frames a step, or None for the template's.
+      scale_learning_rate: multiply the learning rates by batch size / the template's batch size.
       overrides: texts of the pipeline proto that are merged over the template last, such as
-        "train_config { batch_size: 8 }" or, shorter, "train_config.batch_size: 8".
+        "train_config { batch_size: 8 }" or, shorter, "train_config.batch_size: 8"; a list replaces the template's.
+      max_frames: how many training frames are looked at, spread over the shards; 0 for all.
 
     Returns:
-      The message as written.
+      Made.
 
     Raises:
       InputError: template, record set, checkpoint or override does not fit.
     """
     record_set = RecordSet(records)
     config = template(detector)
+    usual = config.train_config.batch_size
     model = getattr(config.model, config.model.WhichOneof("model"))
     model.num_classes = len(record_set.label_map)
     label_map = str((record_set.path / "label_map.pbtxt").resolve())
@@ -80,17 +106,51 @@ def make(detector, records, output, *, checkpoint=None, overrides=()):
         reader.label_map_path = label_map
         del reader.tf_record_input_reader.input_path[:]
         reader.tf_record_input_reader.input_path.extend(str(path.resolve()) for path in record_set.files(split))
+    notes = []
     if checkpoint is not None:
-        config.train_config.fine_tune_checkpoint = latest_checkpoint(checkpoint)
-        config.train_config.fine_tune_checkpoint_type = "full"
-        config.train_config.fine_tune_checkpoint_version = 1  # V2: object based
+        notes += _start_from(config, checkpoint, checkpoint_type)
+    elif checkpoint_type:
+        raise InputError("--checkpoint_type: goes with --checkpoint")
+    if batch_size is not None:
+        config.train_config.batch_size = batch_size
+    rates = [getattr(*place) for place in config_changes.learning_rates(config)]
     for override in overrides:
-        _parse(nested(override), config, f"--set {override!r}", merge=True)
+        config_changes.override(config, override)
+    if scale_learning_rate:
+        if rates != [getattr(*place) for place in config_changes.learning_rates(config)]:
+            raise InputError("--scale_learning_rate: the learning rate is set by --set; choose one of them")
+        config_changes.scale_learning_rate(config, config.train_config.batch_size / usual)
     if not config.train_input_reader.tf_record_input_reader.input_path:
         raise InputError(f"{record_set.path}: has no frames to train on; make it with a smaller --val_fraction")
+    boxes = config_checks.look(record_set, max_frames)
+    notes += config_checks.check(config, record_set, boxes)
+    anchors_fit = config_checks.anchors_fit(config, record_set, boxes, notes)
     with atomic_file(output, "w") as file:
         file.write(text_format.MessageToString(config))
-    return config
+    return Made(config, anchors_fit, notes)
+
+
+def _start_from(config, checkpoint, kind):
+    """Sets the checkpoint to start from; returns what the user should know."""
+    prefix = latest_checkpoint(checkpoint)
+    notes = []
+    beside = pathlib.Path(prefix).parent / "pipeline.config"
+    if beside.is_file():
+        ours, theirs = (getattr(c.model, c.model.WhichOneof("model") or "ssd") for c in (config, read(beside)))
+        types = [one.feature_extractor.type for one in (ours, theirs)]
+        if types[0] != types[1]:
+            raise InputError(f"{beside}: the checkpoint is one of {types[1]}, the template's detector is {types[0]}")
+        if ours.num_classes != theirs.num_classes and kind == "full":
+            raise InputError(f"{beside}: has {theirs.num_classes} classes and the record set {ours.num_classes}, so "
+                             "not every weight fits: use --checkpoint_type detection")
+        if ours.num_classes != theirs.num_classes and kind is None:
+            kind = "detection"
+            notes.append(f"{prefix} has {theirs.num_classes} classes and the record set {ours.num_classes}: not all of "
+                         "it can be restored (fine_tune_checkpoint_type: detection)")
+    config.train_config.fine_tune_checkpoint = prefix
+    config.train_config.fine_tune_checkpoint_type = kind or "full"
+    config.train_config.fine_tune_checkpoint_version = 1  # V2: object based
+    return notes
 
 
 def latest_checkpoint(path):
@@ -124,18 +184,9 @@ def latest_checkpoint(path):
     return str(prefixes[-1].with_suffix("").resolve())
 
 
-def nested(override):
-    """Turns "a.b.c: 1" into "a { b { c: 1 } }"; any other text is returned as it is."""
-    head, colon, value = override.partition(":")
-    names = head.strip().split(".")
-    if not colon or len(names) == 1 or not all(name.isidentifier() for name in names):
-        return override
-    return " { ".join(names[:-1]) + " { " + f"{names[-1]}: {value.strip()}" + " }" * (len(names) - 1)
-
-
-def _parse(text, message, source, merge=False):
+def _parse(text, message, source):
     try:
-        return (text_format.Merge if merge else text_format.Parse)(text, message)
+        return text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise InputError(f"{source}: not a pipeline config: {error}") from error
 

@@ -12,6 +12,7 @@ def register():
     )
     model_builder.FASTER_RCNN_KERAS_FEATURE_EXTRACTOR_CLASS_MAP.update(
         faster_rcnn_inception_v2_keras=inception_v2.FasterRCNNInceptionV2KerasFeatureExtractor,
+        faster_rcnn_inception_v2_narrow_keras=inception_v2.FasterRCNNNarrowInceptionV2KerasFeatureExtractor,
         faster_rcnn_resnet50_slim_keras=resnet_v1.FasterRCNNResnet50SlimKerasFeatureExtractor,
         faster_rcnn_resnet101_slim_keras=resnet_v1.FasterRCNNResnet101SlimKerasFeatureExtractor,
     )
