@@ -13,7 +13,7 @@ import pytest
 from tests import report_study
 from tfod_compress import report
 from tfod_compress.errors import InputError
-from tfod_compress.report import findings, gallery, tables, theme, words
+from tfod_compress.report import findings, gallery, heat_maps, tables, theme, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -172,7 +172,7 @@ def test_seeds_give_mean_and_the_widest_interval(tmp_path):
 
 def test_every_figure_is_drawn_and_right_on_dark_ground(finished):
     files = sorted((finished / "figures").glob("*.svg"))
-    assert [path.name.split("_")[0] for path in files] == ["accuracy", "class", "rate", "training"]
+    assert [path.name.split("_")[0] for path in files] == ["accuracy", "class", "error", "rate", "size", "training"]
     text = (finished / "report.html").read_text(encoding="utf-8")
     for path in files:
         root = ET.parse(path).getroot()
@@ -281,7 +281,7 @@ def test_command_writes_page_csv_and_figures(study, run_tool):
     done = run_tool("make_report", study)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"report: {study / 'report.html'}")
-    assert (study / "results.csv").is_file() and len(list((study / "figures").glob("*.svg"))) == 4
+    assert (study / "results.csv").is_file() and len(list((study / "figures").glob("*.svg"))) == 6
 
 
 @pytest.mark.parametrize(("damage", "told"), [
@@ -353,3 +353,31 @@ def _attributes(text):
     page.attributes, page.rows, page.text, page._open = [], [], "", []
     page.feed(text)
     return page.attributes
+
+
+def test_error_costs_on_the_page_are_those_of_metrics_json(finished):
+    drawing = (finished / "figures" / f"error_cost_{report_study.DETECTOR.replace('_', '-')}_jpeg.svg").read_text()
+    texts = ["".join(element.itertext()).strip() for element in ET.fromstring(drawing).iter()
+             if element.tag.endswith("text")]
+    results = json.loads((finished / "results.json").read_text())
+    measured = {(point["regime"], point["quality"]): json.loads(
+        (finished / point["evaluation"] / "metrics.json").read_text())["errors"]["cost"] for point in results["points"]}
+    assert len(measured) == 7 and any(cost["missed"] > 0.05 for cost in measured.values())
+    for cost in measured.values():
+        for value in cost.values():
+            assert f"{value:.2f}" in texts
+    kind, best, worst = heat_maps.most_costly_change(findings.series_of(read_study(finished))[0])
+    assert kind == "missed"
+    assert (best, worst) == tuple(measured["off_the_shelf", quality]["missed"] for quality in (100, 5))
+    assert f"from {words.score(best)} to {words.score(worst)} AP50" in Page(finished / "report.html").text
+
+
+def test_metrics_without_an_error_split_still_make_a_report(study):
+    for path in study.glob("evaluations/*/*/metrics.json"):
+        measured = json.loads(path.read_text())
+        for name in ("errors", "by_size_quantile"):
+            del measured[name]
+        path.write_text(json.dumps(measured))
+    report.make_report(study)
+    text = (study / "report.html").read_text(encoding="utf-8")
+    assert "Why it gets worse" not in text and "Which classes" in text

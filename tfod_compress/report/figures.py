@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -138,65 +137,6 @@ def accuracy_kept(series_list, curves):
 def _top(cell):
     found = cell.estimate("weighted_map")
     return found.value if found.high is None else found.high
-
-
-def class_heat_map(series, class_names, box_counts):
-    """AP of each class (rows) at each quality (columns), off the shelf first, then the other regimes.
-
-    Args:
-      series: a findings.Series.
-      class_names: the rows, in order.
-      box_counts: {class name: objects in the evaluated frames}, or {} where unknown.
-
-    Returns:
-      A Drawing, or None where no class has an AP.
-    """
-    columns = [(row, regime) for regime in series.regimes() for row in series.rows if regime in row.cells]
-    grid = np.array([[_or_nan(row.cells[regime].class_ap(name)) for row, regime in columns] for name in class_names],
-                    dtype=float).reshape(len(class_names), len(columns))
-    if not np.isfinite(grid).any():
-        return None
-    # A gap between regimes makes them groups.
-    starts = [i for i in range(1, len(columns)) if columns[i][1] != columns[i - 1][1]]
-    position = np.arange(len(columns)) + 0.35 * np.searchsorted(starts, np.arange(len(columns)), side="right")
-    colours = matplotlib.colormaps["cividis"]
-    with theme.drawing(), matplotlib.rc_context({"axes.grid": False}):
-        figure = Figure(figsize=(1.9 + 0.72 * (position[-1] + 1), 0.9 + 0.36 * len(class_names)), layout="constrained")
-        panel = figure.subplots()
-        for (i, j), value in np.ndenumerate(grid):
-            known = np.isfinite(value)
-            panel.add_patch(matplotlib.patches.Rectangle(
-                (position[j], i), 1, 1, linewidth=1, edgecolor=theme.stand_in("paper"),
-                facecolor=colours(value) if known else theme.stand_in("grid")))
-            shade = "white" if known and value < 0.55 else "black" if known else theme.stand_in("muted")
-            panel.text(position[j] + 0.5, i + 0.5, f"{value:.2f}" if known else "–", ha="center", va="center",
-                       fontsize=9, color=shade)
-        panel.set_xlim(0, position[-1] + 1)
-        panel.set_ylim(len(class_names), -0.9)
-        panel.set_xticks(position + 0.5, [_short_setting(row) for row, _ in columns])
-        counts = [f"{name} ({box_counts[name]})" if name in box_counts else name for name in class_names]
-        panel.set_yticks(np.arange(len(class_names)) + 0.5, counts)
-        panel.tick_params(length=0)
-        for spine in panel.spines.values():
-            spine.set_visible(False)
-        for start in [0, *starts]:
-            panel.text(position[start] + 0.05, -0.3, words.regime_name(columns[start][1]), fontsize=9, va="bottom",
-                       color=theme.stand_in("ink"))
-        panel.set_xlabel(f"{words.codec_name(series.codec)} quality")
-        return theme.finish(figure, f"class_ap_{_slug(series.detector)}_{_slug(series.codec)}",
-                            f"Heat map: average precision of each class at each quality, {series.name}.")
-
-
-def _short_setting(row):
-    return words.codec_name(row.codec) if row.quality is None else str(row.quality)
-
-
-def _or_nan(value):
-    return math.nan if value is None else value
-
-
-def _slug(text):
-    return "".join(c if c.isalnum() else "-" for c in text).strip("-")
 
 
 def training_loss(scalars, regime_of_model):

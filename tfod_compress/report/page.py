@@ -12,7 +12,7 @@ import numpy as np
 from tfod_compress import __version__, published
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
-from tfod_compress.report import figures, findings, gallery, safe_compression, tables, theme, words
+from tfod_compress.report import figures, findings, gallery, heat_maps, safe_compression, tables, theme, words
 from tfod_compress.report.study_folder import read_study, sha256
 
 QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
@@ -51,7 +51,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet())
                for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin)]
               for series in series_list], lmu=_lmu_sentence() if drawn["kept"] else "",
-        tables=tables, drawn=drawn, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
+        tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
         comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
     _write_figures(study.path / "figures", [d for group in drawn.values() for d in group])
@@ -66,12 +66,15 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
 def _drawings(study, series_list, truths):
     """{section: [Drawing]}; a section that has nothing to draw is empty."""
     classes = tables.class_names(study)
-    heat_maps = [figures.class_heat_map(s, classes, _objects_per_class(truths.get(s.name))) for s in series_list]
+    per_class = [heat_maps.class_ap(s, classes, _objects_per_class(truths.get(s.name))) for s in series_list]
+    per_size = [heat_maps.size_ap(s) for s in series_list]
+    errors = [heat_maps.error_cost(s) for s in series_list]
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
                        for e in study.evaluated}
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
     kept = figures.accuracy_kept(series_list, published.jpeg_curves())
-    drawn = {"rate": [figures.rate_accuracy(series_list)], "kept": [kept], "classes": heat_maps, "training": [loss]}
+    drawn = {"rate": [figures.rate_accuracy(series_list)], "kept": [kept], "classes": per_class, "sizes": per_size,
+             "errors": errors, "training": [loss]}
     return {section: [d for d in drawings if d is not None] for section, drawings in drawn.items()}
 
 
