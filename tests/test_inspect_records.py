@@ -70,7 +70,7 @@ def test_damage_is_found(records, run_tool):
     path.write_bytes(data)
     process = run_tool("inspect_records", records)
     assert process.returncode == 1
-    assert "SHA-256 differs" in process.stdout and "data checksum" in process.stdout
+    assert "data checksum" in process.stdout
     with pytest.raises(InputError, match="damaged at record"):
         list(RecordSet(records).examples("train"))
 

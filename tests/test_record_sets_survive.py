@@ -226,7 +226,7 @@ def test_a_full_disk_is_told_and_leaves_whole_shards(reference, tmp_path, monkey
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = os.geteuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], capture_output=True).returncode == 0
+        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", disk], capture_output=True).returncode == 0
     if not mounted:
         pytest.skip("a small tmpfs cannot be mounted here")
     try:

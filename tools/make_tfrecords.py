@@ -36,7 +36,7 @@ _SPLIT_FILES = flags.DEFINE_string("split_files", None, "Folder of train.txt, va
                                    "say which goes where.")
 _FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the assignment to splits and of the sample that is measured.")
-_SHARDS = flags.DEFINE_integer("num_shards", 0, "Files of each split; 0: 20 frames a file up to 16 files, then 500.")
+_SHARDS = flags.DEFINE_integer("num_shards", 0, "Files of each split; 0: 10 frames a file up to 16 files, then 500.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each core.")
 _ON_BROKEN = flags.DEFINE_enum("on_broken", "skip", ["skip", "fail"], "Broken frames: list and skip them, or stop.")
 _MAX_BROKEN = flags.DEFINE_float("max_broken", 0.05, "Stop where more than this share of the frames is broken.")

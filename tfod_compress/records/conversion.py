@@ -17,9 +17,9 @@ from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
 from tfod_compress.records import folders, publish, shards, survey, workers
 
-SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 20, 16, 500  # frames a shard, see `shard_count`
+SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
 # Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.
-MEASURED_FRAMES, MEASURED_SHARE, MEASURED_PIXELS = 8, 0.02, 14_000_000
+MEASURED_FRAMES, MEASURED_SHARE, MEASURED_PIXELS = 4, 0.02, 7_000_000
 ESTIMATED_FROM = 2  # frames that are coded to estimate the space
 SPACE_MARGIN = 1.1
 RATE_CHUNK = 16  # frames that are coded in one task while rates are matched
@@ -116,7 +116,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
 
 
 def shard_count(frames, asked):
-    """Files for a split: `asked` of them, or by size: 20 frames each up to 16 files, then 500 frames each."""
+    """Files for a split: `asked` of them, or by size: 10 frames each up to 16 files, then 500 frames each."""
     count = asked or max(min(-(-frames // SMALL_SHARD), MAX_SMALL_SHARDS), -(-frames // LARGE_SHARD))
     return min(count, frames)
 

@@ -4,7 +4,6 @@ The keys are those of the API's dataset_tools/create_pascal_tf_record.py.
 """
 
 import dataclasses
-import hashlib
 
 import numpy as np
 
@@ -63,7 +62,6 @@ def build(frame_part, encoded, stored_as, compressed_bytes):
     """
     return wire.message([frame_part, *wire.bytes_feature("image/encoded", [encoded]),
                          *wire.bytes_feature("image/format", [stored_as.encode()]),
-                         *wire.bytes_feature("image/key/sha256", [hashlib.sha256(encoded).hexdigest().encode()]),
                          *wire.int_feature("image/compressed_bytes", [compressed_bytes])])
 
 

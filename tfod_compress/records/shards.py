@@ -1,5 +1,6 @@
 """Write one shard of every record set of a run: each frame is read once and coded at every quality."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -18,6 +19,8 @@ from tfod_compress.quality.psnr import psnr_db
 from tfod_compress.rate_matching import RateTarget, encode_at
 from tfod_compress.records import example
 from tfod_compress.records.framing import frame as record_frame
+
+FLUSH_BYTES = 4_000_000  # written to a shard before the disk is asked to take them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +98,9 @@ def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_fram
     """
     qualities = list(shard.folders)
     with contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name,
+        # The disk takes the first frames while the next ones are coded, instead of all of them at the end.
+        disk = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk,
                                                isinstance(quality, RateTarget) and quality.per_frame))
                    for quality, folder in shard.folders.items()]
         for path in shard.frames:
@@ -160,8 +165,10 @@ def _stored(rgb, data, codec, measure):
 class _Writer:
     """One shard file of one record set while it is written, and what will be said about it."""
 
-    def __init__(self, path, own_qualities):
+    def __init__(self, path, disk, own_qualities):
+        """`disk` is an executor that brings to the disk what is written."""
         self._path, self._digest, self._own_qualities = path, hashlib.sha256(), own_qualities
+        self._disk, self._flushing, self._flushed = disk, None, 0
         self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(LABEL_MAP.values(), 0),
                      "dropped": [], "clipped": 0, "ignored": 0, "negatives": 0}
 
@@ -172,6 +179,11 @@ class _Writer:
 
     def __exit__(self, *error):
         self.note["sha256"] = self._digest.hexdigest()
+        # The disk tells an error once; the last flush would not hear of it again.
+        failed = self._flushing.exception() if self._flushing and error[0] is None else None
+        if failed:
+            self._context.__exit__(type(failed), failed, failed.__traceback__)
+            raise failed
         return self._context.__exit__(*error)
 
     def add(self, data, source_id, width, height, coded_bytes, psnr, boxes, quality):
@@ -180,6 +192,10 @@ class _Writer:
             self._file.write(part)
             self._digest.update(part)
             self.note["bytes"] += len(part)
+        if self.note["bytes"] - self._flushed > FLUSH_BYTES and (not self._flushing or self._flushing.done()):
+            self._file.flush()
+            self._flushed = self.note["bytes"]
+            self._flushing = self._disk.submit(os.fsync, self._file.fileno())
         if psnr is not None:
             psnr = "inf" if psnr == float("inf") else round(psnr, 4)
         row = [source_id, width, height, coded_bytes, psnr]
