@@ -43,20 +43,33 @@ def shares(boxes, frame_weights=None):
     return seen / max(seen.sum(), 1e-30)
 
 
-def describe(boxes, frame_weights, names):
+def table(boxes, frame_weights, label_map):
+    """{class name: {"records": its share of the boxes, "sampled": its share of those that training sees}}.
+
+    Args:
+      boxes: int [N, C]; column c is class id c + 1.
+      frame_weights: float [N] or None.
+      label_map: {class id: name}.
+    """
+    before, after = shares(boxes), shares(boxes, frame_weights)
+    return {label_map.get(index + 1, f"class {index + 1}"): {"records": float(before[index]),
+                                                             "sampled": float(after[index])}
+            for index in range(len(before))}
+
+
+def describe(boxes, frame_weights, label_map):
     """One line for a person: the class shares as they are and as sampled, and how often a frame comes at most.
 
     Args:
       boxes: int [N, C].
       frame_weights: float [N].
-      names: [C] class names.
+      label_map: {class id: name}.
 
     Returns:
-      Text such as "class shares (in the records -> as sampled): Truck 2.1% -> 13.0%, …; a frame comes at most 9.1
+      Text such as "class shares (in the records -> as sampled): Truck 2.1% -> 13.0%, ...; a frame comes at most 9.1
       times an epoch".
     """
-    before, after = shares(boxes), shares(boxes, frame_weights)
-    order = np.argsort(-before, kind="stable")
-    listed = ", ".join(f"{names[index]} {before[index]:.1%} -> {after[index]:.1%}" for index in order)
+    rows = sorted(table(boxes, frame_weights, label_map).items(), key=lambda row: -row[1]["records"])
+    listed = ", ".join(f"{name} {share['records']:.1%} -> {share['sampled']:.1%}" for name, share in rows)
     most = float(np.max(frame_weights) * len(frame_weights) / np.sum(frame_weights))
     return f"class shares (in the records -> as sampled): {listed}; a frame comes at most {most:.1f} times an epoch"

@@ -18,6 +18,7 @@ class Detector:
 
     Args:
       pipeline_config_path: a pipeline.config; only its model is used.
+      model: the config's DetectionModel where there is one already, or None to build it.
 
     Attributes:
       image_size: (height, width) that every image is resized to, None where it depends on the image.
@@ -26,7 +27,7 @@ class Detector:
       InputError: the config cannot be read, or names a model that cannot be built.
     """
 
-    def __init__(self, pipeline_config_path):
+    def __init__(self, pipeline_config_path, model=None):
         odapi.install()
         from object_detection.builders import model_builder
         from object_detection.utils import config_util
@@ -34,7 +35,7 @@ class Detector:
         self.name = str(pipeline_config_path)
         config = pipeline_config.read(pipeline_config_path).model
         try:
-            self._model = model_builder.build(config, is_training=False)
+            self._model = model or model_builder.build(config, is_training=False)
         except ValueError as error:
             raise InputError(f"{self.name}: the model cannot be built: {error}") from error
         size = config_util.get_spatial_image_size(config_util.get_image_resizer_config(config))

@@ -11,7 +11,7 @@ import sys
 
 from tfod_compress import __version__, odapi
 from tfod_compress.errors import InputError
-from tfod_compress.files import write_json
+from tfod_compress.files import atomic_file, write_json
 
 MAX_SEED = 2**31 - 1
 
@@ -31,12 +31,38 @@ def seed_of(model_dir, seed):
     return started if started is not None else secrets.randbelow(MAX_SEED)
 
 
-def write(model_dir, config_path, record_set, seed, deterministic, start, step, steps, hparams, details):
-    """Adds this start of the program to run.json.
+def hparams(config, record_set, seed, steps, balance_classes, more):
+    """What tells the runs of a study apart, for TensorBoard's HPARAMS tab.
+
+    Args:
+      config: TrainEvalPipelineConfig.
+      record_set: the RecordSet that it trains on, or None.
+      seed: integer.
+      steps: number of steps.
+      balance_classes: bool.
+      more: {name: value} from the command line, which go before what is found here; or None.
+
+    Returns:
+      {name: str, int, float or bool}.
+    """
+    model = getattr(config.model, config.model.WhichOneof("model"))
+    manifest = record_set.manifest if record_set else {}
+    found = {"detector": getattr(model, "feature_extractor", None) and model.feature_extractor.type or "",
+             "codec": manifest.get("codec"), "quality": manifest.get("quality"), "bpp": manifest.get("bpp"),
+             "record_set": record_set.name if record_set else None, "seed": seed, "steps": steps,
+             "batch_size": config.train_config.batch_size, "balance_classes": balance_classes,
+             "fine_tuned": bool(config.train_config.fine_tune_checkpoint), **(more or {})}
+    return {name: value for name, value in found.items() if isinstance(value, (str, int, float, bool))}
+
+
+def write(model_dir, config, config_path, record_set, *, seed, deterministic, start, step, steps, hparams,
+          class_shares):
+    """Adds this start of the program to run.json, and the config as pipeline.config.
 
     Args:
       model_dir: the run's folder.
-      config_path: the pipeline.config.
+      config: TrainEvalPipelineConfig.
+      config_path: its file.
       record_set: the RecordSet that it trains on, or None where there is no manifest.
       seed: integer.
       deterministic: bool.
@@ -44,11 +70,14 @@ def write(model_dir, config_path, record_set, seed, deterministic, start, step, 
       step: the step that it starts at.
       steps: the step that it ends at.
       hparams: {name: value} as in TensorBoard.
-      details: {name: value}, what else belongs to the record.
+      class_shares: {class name: {"records": share, "sampled": share}}.
     """
     import numpy as np
     import tensorflow as tf
+    from google.protobuf import text_format
 
+    with atomic_file(pathlib.Path(model_dir) / "pipeline.config", "w") as file:
+        file.write(text_format.MessageToString(config))
     starts = _read(model_dir).get("starts", [])
     starts.append({"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                    "command": sys.argv, "start": start, "step": step, "steps": steps})
@@ -58,8 +87,9 @@ def write(model_dir, config_path, record_set, seed, deterministic, start, step, 
                      odapi.PACKAGE: odapi.VERSION},
         "config": {"path": str(config_path), "sha256": _sha256(config_path)},
         "record_set": _record_set(record_set), "seed": seed, "deterministic": deterministic, "start": start,
-        "hparams": hparams, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "cores": os.cpu_count(),
-        "gpus": len(tf.config.list_physical_devices("GPU")), **details, "starts": starts})
+        "hparams": hparams, "class_shares": class_shares,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "cores": os.cpu_count(),
+        "gpus": len(tf.config.list_physical_devices("GPU")), "starts": starts})
 
 
 def _record_set(record_set):

@@ -5,79 +5,161 @@ last checkpoint, says nothing for 100 steps and restores without checking. This 
 its losses, its checkpoint format (`step`, `model`, `optimizer`) and its flags.
 """
 
-import json
 import math
-import os
 import pathlib
-import time
 
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress import input_pipeline, odapi, pipeline_config, restore, run_record, training_checks, training_order
+from tfod_compress import (
+    class_balance,
+    input_pipeline,
+    odapi,
+    pipeline_config,
+    restore,
+    run_record,
+    training_checks,
+    training_order,
+    training_pictures,
+)
 from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
-from tfod_compress.progress import Bar
+from tfod_compress.files import write_json
+from tfod_compress.metrics.boxes import listed
 from tfod_compress.stateless_random import random_from
-
-SUMMARY_EVERY = 10  # steps between TensorBoard points; the stock loop has 100
+from tfod_compress.training_checkpoints import Checkpoints
+from tfod_compress.training_evaluation import Evaluations
+from tfod_compress.training_log import EVERY, Log
+from tfod_compress.training_stop import Stop
 
 
 def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_every_n=1000, keep_checkpoints=7,
-          record_summaries=True, seed=None, strategy=None):
+          record_summaries=True, seed=None, deterministic=False, max_hours=None, balance_classes=False,
+          eval_every=None, eval_records=(), best_metric="weighted_map", patience=None, hparams=None, strategy=None):
     """Trains a detector for exactly the number of steps it is told, from its checkpoint or where it left off.
 
     Args:
       pipeline_config_path: a pipeline.config; `train_config.num_steps` is the default number of steps.
-      model_dir: receives pipeline.config, ckpt-*, run.json, metrics.jsonl and TensorBoard's train/ folder. A
-        checkpoint found there is resumed.
+      model_dir: receives pipeline.config, ckpt-*, run.json, metrics.jsonl, TensorBoard's train/ and eval/, and with
+        `eval_every` also evaluations/ and best/. A checkpoint found there is resumed.
       num_train_steps: steps counted from the start of this model, or None for the config's.
       checkpoint_every_n: steps between checkpoints; the last step is always saved.
       keep_checkpoints: how many of the newest to keep.
-      record_summaries: whether training pictures go to TensorBoard too; losses always do.
-      seed: an integer for initial weights and data order, or None.
+      record_summaries: whether training pictures and the model's own summaries go to TensorBoard too; losses
+        always do.
+      seed: an integer for initial weights, data order and augmentation, or None for the one that the run was
+        started with (a new run draws one; run.json has it).
+      deterministic: whether every op must give the same bits each time, which costs speed.
+      max_hours: stop with a checkpoint after so many hours, or None.
+      balance_classes: whether frames of rare classes come more often (class_balance).
+      eval_every: steps between evaluations, or None; the last step is evaluated too.
+      eval_records: folders of record sets whose val frames are evaluated.
+      best_metric: see training_evaluation.Evaluations.
+      patience: stop after so many evaluations without a better one, or None.
+      hparams: {name: value} added to TensorBoard's HPARAMS, such as {"regime": "task_ft"}.
       strategy: a tf.distribute.Strategy, or None for the one in scope.
 
     Returns:
-      The last step's losses, name -> float.
+      The last step's losses, name -> float; {} where no step was left to make.
 
     Raises:
-      InputError: the config, its records or its checkpoint do not fit; a loss became infinite or NaN.
+      InputError: the config, its records or its checkpoint do not fit; a loss or a weight became infinite or NaN.
+      KeyboardInterrupt: after SIGINT or SIGTERM; the step that was being made is saved.
     """
     odapi.install()
     config = pipeline_config.read(pipeline_config_path)
     steps = num_train_steps if num_train_steps is not None else config.train_config.num_steps
-    frames, _ = training_checks.frames(config, pipeline_config_path, steps)
+    frames, label_map = training_checks.frames(config, pipeline_config_path, steps)
     model_dir = pathlib.Path(model_dir)
+    evaluations = None
+    if eval_every:
+        evaluations = Evaluations(model_dir, config, pipeline_config_path, eval_records, best_metric, patience)
     model_dir.mkdir(parents=True, exist_ok=True)
     seed = run_record.seed_of(model_dir, seed)
-    tf.keras.utils.set_random_seed(seed)
-    order = training_order.Order(len(frames), config.train_config.batch_size, seed,
+    weights = class_balance.weights(frames.boxes) if balance_classes else None
+    order = training_order.Order(len(frames), config.train_config.batch_size, seed, weights=weights,
                                  shuffle=config.train_input_reader.shuffle)
+    tf.keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = strategy or tf.distribute.get_strategy()
 
     with strategy.scope():
         trainer = _Trainer(config, strategy, record_summaries, seed)
         trainer.build()
-        manager = tf.train.CheckpointManager(trainer.checkpoint, str(model_dir), max_to_keep=keep_checkpoints)
-        resumed = manager.latest_checkpoint
-        if resumed:
-            trainer.checkpoint.restore(resumed).assert_existing_objects_matched()
-            start = f"resumed {resumed} at step {trainer.step_number}"
-        elif config.train_config.fine_tune_checkpoint:
-            restored = restore.start_from(trainer.model, config.train_config.fine_tune_checkpoint,
-                                          config.train_config.fine_tune_checkpoint_type)
-            if trainer.step_number != 0:
-                raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
-            start = f"{restored} variables from {config.train_config.fine_tune_checkpoint}"
-        else:
-            start = "random weights"
-        print(f"{model_dir}: {start}; {trainer.parameters:,} parameters, {steps} steps; the first one compiles for "
-              "a while", flush=True)
-        _write_run(model_dir, config, seed, start)
-        if trainer.step_number >= steps:
-            return {}
-        return _loop(trainer, manager, model_dir, steps, checkpoint_every_n, trainer.batches(frames, order))
+        checkpoints = Checkpoints(model_dir, trainer.checkpoint, keep_checkpoints)
+        start = _restore(trainer, checkpoints, model_dir)
+        _say_start(model_dir, frames, label_map, weights, start, trainer, steps)
+        record_set = training_checks.record_set_of(config)
+        hparams = run_record.hparams(config, record_set, seed, steps, balance_classes, hparams)
+        run_record.write(model_dir, config, pipeline_config_path, record_set, seed=seed, deterministic=deterministic,
+                         start=start, step=trainer.step_number, steps=steps, hparams=hparams,
+                         class_shares=class_balance.table(frames.boxes, weights, label_map))
+        with (Log(model_dir, trainer.step_number, steps, order.batch_size, hparams, label_map) as log,
+              Stop(max_hours) as stop):
+            if record_summaries and trainer.step_number < steps:
+                log.pictures(trainer.step_number, "train_input_images", training_pictures.of_training(
+                    config, trainer.model, frames, order, trainer.step_number))
+            return _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, checkpoint_every_n,
+                         eval_every)
+
+
+def _restore(trainer, checkpoints, model_dir):
+    """Gives the model its weights; returns where they come from, for a person."""
+    resumed = checkpoints.resume()
+    if resumed:
+        return f"resumed {resumed} at step {trainer.step_number}"
+    source = trainer.train_config.fine_tune_checkpoint
+    if not source:
+        return "random weights"
+    restored = restore.start_from(trainer.model, source, trainer.train_config.fine_tune_checkpoint_type)
+    if trainer.step_number != 0:
+        raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
+    return f"{restored} variables from {source}"
+
+
+def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, checkpoint_every_n, eval_every):
+    """Steps until `steps`, or until there is a reason to stop; returns the last losses."""
+    def evaluate(step, prefix):
+        log.pause()
+        results = evaluations.run(trainer.model, step, prefix)
+        log.evaluated(step, results)
+        for record_set in evaluations.sets:
+            shown = training_pictures.of_evaluation(record_set, evaluations.folder(step) / record_set.name)
+            for tag, pictures in shown.items():
+                log.pictures(step, tag, pictures, record_set.name)
+        print(evaluations.keep_if_best(step, prefix, log.history), flush=True)
+        log.resume()
+
+    step, losses = trainer.step_number, {}
+    if step == 0:
+        checkpoints.save(0)
+    elif evaluations and (step % eval_every == 0 or step == steps) and not evaluations.done(step, log.history):
+        evaluate(step, checkpoints.latest)  # the run was stopped between the checkpoint and its evaluation
+    with log.writer.as_default(), tf.summary.record_if(lambda: trainer.step % EVERY == 0):
+        if step < steps:
+            train_step, batches = trainer.step_function(), iter(trainer.batches(frames, order))
+        while step < steps and not (evaluations and evaluations.exhausted(log.history)):
+            losses = {name: float(loss) for name, loss in train_step(batches).items()}
+            step = trainer.step_number
+            if not all(map(math.isfinite, losses.values())):
+                _refuse_non_finite(losses, step, [frames.source_ids[index] for index in order.indices(step - 1)],
+                                   log.model_dir)
+            log.step(step, losses, trainer.learning_rate)
+            evaluating = evaluations and (step % eval_every == 0 or step == steps)
+            reason = stop.reason()
+            if evaluating or reason or step % checkpoint_every_n == 0 or step == steps:
+                prefix = checkpoints.save(step)
+            if evaluating and not stop.interrupted:
+                evaluate(step, prefix)
+            if reason:
+                print(f"{log.model_dir}: stopped at step {step} of {steps} with a checkpoint: {reason}", flush=True)
+                break
+    if evaluations and step < steps and evaluations.exhausted(log.history):
+        print(f"{log.model_dir}: stopped at step {step} of {steps}: {evaluations.patience} evaluations without a "
+              f"better {evaluations.metric}", flush=True)
+    if stop.interrupted:
+        raise KeyboardInterrupt
+    return losses
 
 
 class _Trainer:
@@ -96,7 +178,6 @@ class _Trainer:
         self.optimizer, (rate,) = optimizer_builder.build(self.train_config.optimizer, global_step=self.step)
         self.learning_rate = rate if callable(rate) else lambda: rate
         self.checkpoint = tf.train.Checkpoint(step=self.step, model=self.model, optimizer=self.optimizer)
-
 
     @property
     def step_number(self):
@@ -130,7 +211,6 @@ class _Trainer:
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
         from object_detection import model_lib_v2
-        from object_detection.core import standard_fields as fields
 
         clip = self.train_config.gradient_clipping_by_norm or None
 
@@ -142,9 +222,6 @@ class _Trainer:
                 return one_step(features, labels)
 
         def one_step(features, labels):
-            if self.record_summaries:
-                tf.summary.image("train_input_images", features[fields.InputDataFields.image], step=self.step,
-                                 max_outputs=3)
             losses = model_lib_v2.eager_train_step(
                 self.model, features, labels, self.train_config.unpad_groundtruth_tensors, self.optimizer,
                 training_step=self.step, add_regularization_loss=self.train_config.add_regularization_loss,
@@ -161,59 +238,18 @@ class _Trainer:
         return train_step
 
 
-def _loop(trainer, manager, model_dir, steps, checkpoint_every_n, batches):
-    """Steps until `steps`; returns the last losses."""
-    writer = tf.summary.create_file_writer(str(model_dir / "train"))
-    train_step = trainer.step_function()
-    iterator = iter(batches)
-    batch = trainer.train_config.batch_size
-    if trainer.step_number == 0:
-        manager.save(checkpoint_number=0)
-    losses = {}
-    with (writer.as_default(), open(model_dir / "metrics.jsonl", "a", encoding="utf-8") as log,
-          tf.summary.record_if(lambda: trainer.step % SUMMARY_EVERY == 0),
-          Bar("training", steps, "steps", done=trainer.step_number) as bar):
-        last_time, last_step = time.time(), trainer.step_number
-        while trainer.step_number < steps:
-            losses = {name: float(loss) for name, loss in train_step(iterator).items()}
-            step = trainer.step_number
-            if not math.isfinite(losses["Loss/total_loss"]):
-                raise InputError(f"{model_dir}: the loss is {losses['Loss/total_loss']} at step {step} ({losses}); the "
-                                 "last good checkpoint is kept; try a lower learning rate")
-            bar.update(step, _losses_text(losses))
-            if step % SUMMARY_EVERY == 0 or step == steps:
-                rate = batch * (step - last_step) / max(time.time() - last_time, 1e-9)
-                last_time, last_step = time.time(), step
-                values = {**losses, "learning_rate": float(trainer.learning_rate()), "images_per_second": rate}
-                with tf.summary.record_if(True):
-                    for name, value in values.items():
-                        tf.summary.scalar(name, value, step=step)
-                log.write(json.dumps({"step": step, **values}) + "\n")
-                log.flush()
-            if step % checkpoint_every_n == 0 or step == steps:
-                manager.save(checkpoint_number=step)
-    writer.close()
-    return losses
+def _say_start(model_dir, frames, label_map, weights, start, trainer, steps):
+    if weights is not None:
+        print(class_balance.describe(frames.boxes, weights, label_map), flush=True)
+    left = f"{steps - trainer.step_number} of {steps} steps to make; the first one compiles for a while"
+    print(f"{model_dir}: {start}; {trainer.parameters:,} parameters, {len(frames)} frames; "
+          f"{left if trainer.step_number < steps else f'all {steps} steps are made'}", flush=True)
 
 
-def _write_run(model_dir, config, seed, start):
-    """pipeline.config and run.json: enough to say how these weights came to be."""
-    import sys
-
-    from google.protobuf import text_format
-
-    from tfod_compress import __version__
-
-    with atomic_file(model_dir / "pipeline.config", "w") as file:
-        file.write(text_format.MessageToString(config))
-    write_json(model_dir / "run.json", {
-        "command": sys.argv, "version": __version__, "tensorflow": tf.__version__, "seed": seed, "start": start,
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS")})
-
-
-def _losses_text(losses):
-    total = losses["Loss/total_loss"]
-    parts = " ".join(f"{name.split('/')[-1].removesuffix('_loss')} {value:.3f}" for name, value in losses.items()
-                     if name != "Loss/total_loss")
-    return f"loss {total:.3f} ({parts})"
-
+def _refuse_non_finite(losses, step, source_ids, model_dir):
+    """Stops a run whose loss is NaN or infinite, before such weights are saved."""
+    write_json(model_dir / "non_finite.json", {"step": step, "source_ids": source_ids,
+                                               "losses": {name: str(loss) for name, loss in losses.items()}})
+    terms = ", ".join(f"{name.removeprefix('Loss/')} {loss:g}" for name, loss in losses.items())
+    raise InputError(f"{model_dir}: the loss is not finite at step {step} ({terms}) on the frames {listed(source_ids)} "
+                     "(all of them in non_finite.json); the last good checkpoint is kept; try a lower learning rate")

@@ -37,6 +37,10 @@ class Order:
         """int64 [batch_size]: how many frames came before each; no two frames of a run share one."""
         return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)
 
+    def head(self, count):
+        """The same order with only the first `count` frames of each step."""
+        return _Head(self, min(count, self.batch_size))
+
     def _make_epoch(self, epoch):
         if not self.shuffle and self._copies is None:
             return np.arange(self.count)
@@ -48,6 +52,17 @@ class Order:
             frames = np.searchsorted(ends, (np.arange(self.count) + random.random()) * (ends[-1] / self.count))
             frames = np.minimum(frames, self.count - 1)
         return random.permutation(frames) if self.shuffle else frames
+
+
+class _Head:
+    def __init__(self, order, batch_size):
+        self._order, self.count, self.seed, self.batch_size = order, order.count, order.seed, batch_size
+
+    def indices(self, step):
+        return self._order.indices(step)[:self.batch_size]
+
+    def positions(self, step):
+        return self._order.positions(step)[:self.batch_size]
 
 
 def examples(frames, order, first_step, rows=slice(None)):

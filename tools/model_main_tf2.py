@@ -1,11 +1,17 @@
 """Train a detector: the OD API's command line with our loop behind it.
 
 Also installed as model_main_tf2.py. Run again, it goes on where it stopped. With --checkpoint_dir it evaluates the
-checkpoints of that folder as they appear, as the stock program does.
+checkpoints of that folder as they appear, as the stock program does. MODEL_DIR gets ckpt-*, pipeline.config, run.json
+(what it takes to repeat the run), metrics.jsonl, restored.json and TensorBoard's events; with --eval_every also
+evaluations/ and best/. A study reports the last checkpoint: report the best one only if frames that are in neither
+train nor the val split that chose it are evaluated.
 
 Examples:
   model_main_tf2.py --pipeline_config_path pipeline_configs/generated/ssd-q20.config --model_dir runs/ssd-q20
-  python -m tools.model_main_tf2 --pipeline_config F --model_dir D --num_train_steps 500
+  python -m tools.model_main_tf2 --pipeline_config F --model_dir D --num_train_steps 500 --seed 0 --deterministic
+  python -m tools.model_main_tf2 --pipeline_config F --model_dir D --eval_every 500 --eval_records tfrecords/jpeg-q20 \\
+      --eval_records tfrecords/jpeg-q5 --patience 5 --hparams regime=task_ft
+  model_main_tf2.py --pipeline_config_path F --model_dir D/eval --checkpoint_dir D --eval_timeout 600
   tensorboard --logdir runs
 """
 
@@ -20,36 +26,88 @@ _STEPS = flags.DEFINE_integer("num_train_steps", None, "Steps, instead of the co
 _EVERY = flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", lower_bound=1)
 _KEEP = flags.DEFINE_integer("keep_checkpoints", 7, "How many of the newest checkpoints to keep.", lower_bound=1)
 _SUMMARIES = flags.DEFINE_bool("record_summaries", True, "Training pictures in TensorBoard; losses always are.")
-_SEED = flags.DEFINE_integer("seed", None, "Seed of the initial weights and of the data order.")
+_SEED = flags.DEFINE_integer("seed", None, "Seed of the initial weights, the data order and the augmentation; without, "
+                             "a run that goes on keeps its own and a new one draws one (run.json has it).",
+                             lower_bound=0, upper_bound=2**31 - 1)
+_DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "The same bits each time, also after a kill; slower.")
+_HOURS = flags.DEFINE_float("max_hours", None, "Stop with a checkpoint after so many hours; run again to go on.",
+                            lower_bound=0.0)
+_BALANCE = flags.DEFINE_bool("balance_classes", False, "Sample frames of rare classes more often; the class shares "
+                             "are printed before the start.")
+_EVAL_EVERY = flags.DEFINE_integer("eval_every", None, "Steps between evaluations on --eval_records; the last step is "
+                                   "evaluated too.", lower_bound=1)
+_EVAL_RECORDS = flags.DEFINE_multi_string("eval_records", [], "A record set whose val frames are evaluated while "
+                                          "training; may be repeated.")
+_BEST = flags.DEFINE_string("best_metric", "weighted_map", "What the checkpoint in best/ is chosen by: a metric of the "
+                            "first of --eval_records, or 'SET:METRIC'; weighted_map, map, f1, precision, recall, "
+                            "coco/AP, coco/AP50 or coco/AP75.")
+_PATIENCE = flags.DEFINE_integer("patience", None, "Stop after so many evaluations without a better one.",
+                                 lower_bound=1)
+_HPARAMS = flags.DEFINE_list("hparams", [], "name=value, ... for TensorBoard's HPARAMS tab, besides codec, quality, "
+                             "detector, record set and seed.")
 _WORKERS = flags.DEFINE_integer("num_workers", 1, "More than 1: MultiWorkerMirroredStrategy, from TF_CONFIG.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, "Evaluate the checkpoints of this folder, do not train.")
 _TIMEOUT = flags.DEFINE_integer("eval_timeout", 3600, "Seconds that evaluation waits for a new checkpoint.")
 _ONE_OF = flags.DEFINE_integer("sample_1_of_n_eval_examples", None, "Evaluate one of every n frames.")
-_ON_TRAIN = flags.DEFINE_bool("eval_on_train_data", False, "As in the stock program, where it has no effect either.")
-_ONE_OF_TRAIN = flags.DEFINE_integer("sample_1_of_n_eval_on_train_examples", 5, "As in the stock program.")
-_TPU = flags.DEFINE_bool("use_tpu", False, "Not supported here.")
-_TPU_NAME = flags.DEFINE_string("tpu_name", None, "Not supported here.")
+_ON_TRAIN = flags.DEFINE_bool("eval_on_train_data", False, "Refused: the stock program accepts it and ignores it.")
+_ONE_OF_TRAIN = flags.DEFINE_integer("sample_1_of_n_eval_on_train_examples", 5, "No effect without "
+                                     "--eval_on_train_data, as in the stock program.")
+_TPU = flags.DEFINE_bool("use_tpu", False, "Refused: never tried on a TPU.")
+_TPU_NAME = flags.DEFINE_string("tpu_name", None, "Refused: never tried on a TPU.")
 
 
 def main():
-    if not _CONFIG.value:
-        raise command.UsageError("flag --pipeline_config_path is required")
-    if _TPU.value or _TPU_NAME.value:
-        raise command.UsageError("--use_tpu: not supported here; use the stock program for TPUs")
+    _check_flags()
     from tfod_compress import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
+    hparams = _hparams()
     import tensorflow as tf
 
     if _CHECKPOINT_DIR.value:
-        _evaluate_as_they_appear()
+        from tfod_compress import continuous_evaluation
+
+        continuous_evaluation.run(_CONFIG.value, _MODEL_DIR.value, _CHECKPOINT_DIR.value, timeout=_TIMEOUT.value,
+                                  train_steps=_STEPS.value, one_of=_ONE_OF.value)
         return
     from tfod_compress import training
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if _WORKERS.value > 1 else _local_strategy(tf)
     training.train(_CONFIG.value, _MODEL_DIR.value, num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value,
                    keep_checkpoints=_KEEP.value, record_summaries=_SUMMARIES.value, seed=_SEED.value,
-                   strategy=strategy)
+                   deterministic=_DETERMINISTIC.value, max_hours=_HOURS.value, balance_classes=_BALANCE.value,
+                   eval_every=_EVAL_EVERY.value, eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value,
+                   patience=_PATIENCE.value, hparams=hparams, strategy=strategy)
+
+
+def _check_flags():
+    if not _CONFIG.value:
+        raise command.UsageError("flag --pipeline_config_path is required")
+    if _TPU.value or _TPU_NAME.value:
+        raise command.UsageError("--use_tpu: never tried here; use the stock program for TPUs")
+    if _ON_TRAIN.value:
+        raise command.UsageError("--eval_on_train_data: the stock program ignores it; to evaluate on training frames, "
+                                 "run tools.evaluate --split train")
+    if bool(_EVAL_EVERY.value) != bool(_EVAL_RECORDS.value):
+        raise command.UsageError("--eval_every and --eval_records go together")
+    if _PATIENCE.value and not _EVAL_EVERY.value:
+        raise command.UsageError("--patience needs --eval_every and --eval_records")
+    if _CHECKPOINT_DIR.value and _EVAL_EVERY.value:
+        raise command.UsageError("--checkpoint_dir only evaluates; --eval_every evaluates while training")
+
+
+def _hparams():
+    """{name: value} of --hparams; numbers as numbers."""
+    found = {}
+    for item in _HPARAMS.value:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            raise command.UsageError(f"--hparams {item!r}: give name=value")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            found[name.strip()] = value.strip()
+    return found
 
 
 def _local_strategy(tf):
@@ -57,18 +115,6 @@ def _local_strategy(tf):
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def _evaluate_as_they_appear():
-    from tfod_compress import odapi
-
-    odapi.install()
-    from object_detection import model_lib_v2
-
-    model_lib_v2.eval_continuously(
-        pipeline_config_path=_CONFIG.value, model_dir=_MODEL_DIR.value, train_steps=_STEPS.value,
-        sample_1_of_n_eval_examples=_ONE_OF.value, sample_1_of_n_eval_on_train_examples=_ONE_OF_TRAIN.value,
-        checkpoint_dir=_CHECKPOINT_DIR.value, wait_interval=10, timeout=_TIMEOUT.value)
 
 
 def entry():
