@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from PIL import Image
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
+from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.errors import InputError
 
 
@@ -121,3 +123,54 @@ def test_codecs_describe_themselves(name):
     assert codec.name == name and codec.extension.startswith(".") and codec.scale
     assert any(figure.isdigit() for figure in codec.version()) and "unknown" not in codec.version()
     json.dumps(codec.settings(), allow_nan=False)
+
+
+def moving(count, width=70, height=50):
+    """Frames of a scene that moves by a pixel each."""
+    whole = records_data.scene(7, width + count, height)
+    return [whole[:, place:place + width] for place in range(count)]
+
+
+@pytest.mark.parametrize("name", ["h264"])
+def test_a_sequence_comes_back_in_order(name):
+    codec, frames = codecs.get(name), moving(40)
+    assert isinstance(codec, VideoCodec)
+    coarse, fine = codec.encode_sequence(iter(frames), [40, 10])
+    assert [coarse, fine] == codec.encode_sequence(iter(frames), [40, 10])
+    for units in (coarse, fine):
+        assert sorted(unit.place for unit in units) == list(range(40))
+        decoded = list(codec.decode_sequence(unit.data for unit in units))
+        errors = np.array([[np.abs(a.astype(int) - b).mean() for b in decoded] for a in frames])
+        assert decoded[0].shape == frames[0].shape and (errors.argmin(axis=1) == range(40)).all()
+    sizes = [sum(len(unit.data) for unit in units) for units in (coarse, fine)]
+    alone = sum(len(codec.encode(frame, 10)) for frame in frames)
+    assert sizes[0] < sizes[1] < alone / 2  # frames are predicted from others
+    with pytest.raises(InputError, match="frame 3 .* is 33x17"):
+        codec.encode_sequence([*frames[:2], records_data.scene(0, 33, 17)], [23])
+    for bad in (fine[:-1], fine[:-1] + [fine[-1]._replace(data=fine[-1].data[:-1])], fine * 2, fine[1:]):
+        with pytest.raises(InputError):
+            list(codec.decode_sequence(unit.data for unit in bad))
+
+
+DIGESTS = """
+import hashlib, os, sys
+cores = sorted(os.sched_getaffinity(0))
+os.sched_setaffinity(0, cores[:1] if sys.argv[1] == "one" else cores)
+from tests import records_data
+from tfod_compress import codecs
+rgb = records_data.scene(8, 300, 270)
+for name in codecs.names():
+    codec = codecs.get(name)
+    data = b"".join(codec.encode_many(rgb, [codec.check_quality(None)]))
+    if hasattr(codec, "encode_sequence"):
+        data += b"".join(unit.data for unit in codec.encode_sequence([rgb, rgb[::-1], rgb] * 8, [30])[0])
+    print(name, hashlib.sha256(data).hexdigest())
+"""
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_cores():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this machine has one core")
+    one, all_of_them = (subprocess.run([sys.executable, "-c", DIGESTS, cores], cwd=ROOT, capture_output=True, text=True,
+                                       check=True).stdout for cores in ("one", "all"))
+    assert one == all_of_them and len(one.splitlines()) == len(codecs.names())

@@ -98,3 +98,4 @@ register("hevc444", "tfod_compress.codecs.hevc:Hevc444", "HEVC intra, 4:4:4 (as 
 register("hevc-gray", "tfod_compress.codecs.hevc:HevcGray", "HEVC intra of the luma alone, x265", "av")
 register("vvc", "tfod_compress.codecs.vvc:Vvc", "VVC intra, 4:2:0, 10 bits, vvenc", "imageio-ffmpeg")
 register("vvc-gray", "tfod_compress.codecs.vvc:VvcGray", "VVC intra of the luma, vvenc", "imageio-ffmpeg")
+register("h264", "tfod_compress.codecs.h264:H264", "H.264 video over the frames of a sequence, 4:2:0, x264", "av")
