@@ -12,7 +12,18 @@ import numpy as np
 from tfod_compress import __version__, published
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
-from tfod_compress.report import figures, findings, gallery, heat_maps, safe_compression, tables, theme, words
+from tfod_compress.report import (
+    comparing,
+    figures,
+    findings,
+    gallery,
+    heat_maps,
+    interactive,
+    safe_compression,
+    tables,
+    theme,
+    words,
+)
 from tfod_compress.report.study_folder import read_study, sha256
 
 QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
@@ -51,7 +62,9 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet())
                for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin)]
               for series in series_list], lmu=_lmu_sentence() if drawn["kept"] else "",
+        curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
         tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
+        codecs=comparing.codecs_of(series_list), grey=comparing.grey_of(series_list), times=comparing.times_of(study),
         comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
     _write_figures(study.path / "figures", [d for group in drawn.values() for d in group])
@@ -74,7 +87,7 @@ def _drawings(study, series_list, truths):
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
     kept = figures.accuracy_kept(series_list, published.jpeg_curves())
     drawn = {"rate": [figures.rate_accuracy(series_list)], "kept": [kept], "classes": per_class, "sizes": per_size,
-             "errors": errors, "training": [loss]}
+             "errors": errors, "normalised": [comparing.normalised(series_list)], "training": [loss]}
     return {section: [d for d in drawings if d is not None] for section, drawings in drawn.items()}
 
 
