@@ -38,8 +38,9 @@ class Levels:
     """
 
     def __init__(self, codec):
-        if codec.lossless:
-            raise InputError(f"codec {codec.name} is lossless: no quality can match a rate (--target_bpp)")
+        if codec.lowest is None:
+            why = "is lossless" if codec.lossless else "has no quality"
+            raise InputError(f"codec {codec.name} {why}: no quality can match a rate (--target_bpp)")
         self._codec = codec
         span = codec.highest - codec.lowest
         # A power of ten, so that qualities are short numbers.

@@ -4,12 +4,13 @@ Listing them imports neither TensorFlow nor a codec:
 
     from tfod_compress import codecs
     codecs.names()                  # ["jpeg", "jpeg-gray", "png", …]
-    codec = codecs.get("jpeg")
+    codec = codecs.get("jpeg")      # or "jpeg-scale0.5": coded at half the width and height, and scaled back
     data = codec.encode(rgb, 20)
     rgb = codec.decode(data)
 """
 
 import importlib
+import re
 import typing
 
 from tfod_compress.errors import InputError
@@ -30,6 +31,7 @@ class Entry(typing.NamedTuple):
 
 
 _REGISTRY = {}
+_SCALED = re.compile(r"(.+)-scale(0?\.\d+)")
 
 
 def register(name, target, about, package):
@@ -54,8 +56,13 @@ def about(name):
     Raises:
       InputError: no such codec; the message lists those that are.
     """
+    scaled = _SCALED.fullmatch(name)
+    if scaled:
+        entry = about(scaled[1])
+        return entry._replace(about=f"{entry.about}; of frames scaled by {scaled[2]} and back")
     if name not in _REGISTRY:
-        raise InputError(f"unknown codec {name!r}; there are {', '.join(names())} (--codec)")
+        raise InputError(f"unknown codec {name!r}; there are {', '.join(names())}, each also with its frames scaled, "
+                         "such as jpeg-scale0.5 (--codec)")
     return _REGISTRY[name]
 
 
@@ -63,12 +70,17 @@ def get(name, **options):
     """A codec, ready to use.
 
     Args:
-      name: one of `names()`.
+      name: one of `names()`; with -scale0.5 behind it, the frames are coded at half their width and height.
       **options: what the codec's class takes, such as the folder of a learned codec.
 
     Raises:
       InputError: no such codec, or this machine lacks a package it needs.
     """
+    scaled = _SCALED.fullmatch(name)
+    if scaled:
+        from tfod_compress.codecs.scaled import Scaled
+
+        return Scaled(get(scaled[1], **options), float(scaled[2]))
     entry = about(name)
     module, _, cls = entry.target.partition(":")
     try:
