@@ -114,6 +114,8 @@ class Trained:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.optimizer, _ = optimizer_builder.build(self.config.optimizer, global_step=self.step)
+        self.model._is_training = False  # as model_lib_v2 builds it: without ground truth
+        tf.keras.backend.set_learning_phase(False)
         self.model.predict(*self.model.preprocess(tf.zeros([1, *self.size, 3])))
 
     def batch(self, seed=0, size=4):

@@ -14,7 +14,7 @@ from tfod_compress.stateless_random import random_from
 TOTAL = "Loss/total_loss"
 
 
-def build(model, optimizer, config, step, seed, *, strategy=None, accumulate=1, loss_scale=None, pictures=False):
+def build(model, optimizer, config, step, seed, *, strategy=None, accumulate=1, loss_scale=None):
     """The compiled function that takes the next batch and makes one step.
 
     Args:
@@ -26,7 +26,6 @@ def build(model, optimizer, config, step, seed, *, strategy=None, accumulate=1, 
       strategy: tf.distribute.Strategy, or None for the one in scope.
       accumulate: parts that each device's batch is cut into, one after another in memory; the gradient is their sum.
       loss_scale: LossScale for float16, else None.
-      pictures: whether three of the pictures go to TensorBoard.
 
     Returns:
       A function of an iterator of (features, labels), as input_pipeline.batches gives them, -> {name: float32 []}.
@@ -39,8 +38,6 @@ def build(model, optimizer, config, step, seed, *, strategy=None, accumulate=1, 
     def replica_step(features, labels):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         key = tf.random.experimental.stateless_fold_in(tf.stack([tf.constant(seed, tf.int64), step]), replica)
-        if pictures:
-            tf.summary.image("train_input_images", features["image"], step=step, max_outputs=3)
         with random_from(key):
             losses, gradients = losses_and_gradients(
                 model, features, labels, config, step, key=key, accumulate=accumulate, loss_scale=loss_scale)

@@ -18,6 +18,7 @@ from tfod_compress import (
     pipeline_config,
     restore,
     run_record,
+    train_step,
     training_checks,
     training_order,
     training_pictures,
@@ -25,7 +26,7 @@ from tfod_compress import (
 from tfod_compress.errors import InputError
 from tfod_compress.files import write_json
 from tfod_compress.metrics.boxes import listed
-from tfod_compress.stateless_random import random_from
+from tfod_compress.restore_report import RestoreReport
 from tfod_compress.training_checkpoints import Checkpoints
 from tfod_compress.training_evaluation import Evaluations
 from tfod_compress.training_log import EVERY, Log
@@ -104,17 +105,19 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
 
 
 def _restore(trainer, checkpoints, model_dir):
-    """Gives the model its weights; returns where they come from, for a person."""
-    resumed = checkpoints.resume()
-    if resumed:
-        return f"resumed {resumed} at step {trainer.step_number}"
+    """Gives the model its weights, says in restored.json which; returns where they come from, for a person."""
     source = trainer.train_config.fine_tune_checkpoint
-    if not source:
+    if not source and not checkpoints.found:
         return "random weights"
-    restored = restore.start_from(trainer.model, source, trainer.train_config.fine_tune_checkpoint_type)
-    if trainer.step_number != 0:
-        raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
-    return f"{restored} variables from {source}"
+    report = RestoreReport(trainer.model.variables)
+    resumed = checkpoints.resume()
+    if not resumed:
+        restore.start_from(trainer.model, source, trainer.train_config.fine_tune_checkpoint_type)
+        if trainer.step_number != 0:
+            raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
+    report.finish()
+    report.write(model_dir / "restored.json", resumed or source, trainer.step_number)
+    return f"resumed at step {trainer.step_number}, {report.text(resumed)}" if resumed else report.text(source)
 
 
 def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, checkpoint_every_n, eval_every):
@@ -137,9 +140,9 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
         evaluate(step, checkpoints.latest)  # the run was stopped between the checkpoint and its evaluation
     with log.writer.as_default(), tf.summary.record_if(lambda: trainer.step % EVERY == 0):
         if step < steps:
-            train_step, batches = trainer.step_function(), iter(trainer.batches(frames, order))
+            one_step, batches = trainer.step_function(), iter(trainer.batches(frames, order))
         while step < steps and not (evaluations and evaluations.exhausted(log.history)):
-            losses = {name: float(loss) for name, loss in train_step(batches).items()}
+            losses = {name: float(loss) for name, loss in one_step(batches).items()}
             step = trainer.step_number
             if not all(map(math.isfinite, losses.values())):
                 _refuse_non_finite(losses, step, [frames.source_ids[index] for index in order.indices(step - 1)],
@@ -201,6 +204,8 @@ class _Trainer:
 
         if self.train_config.optimizer.use_moving_average:
             raise InputError("use_moving_average: averaged weights are not supported yet; set it to false")
+        self.model._is_training = False  # Faster R-CNN wants ground truth else; train_step sets it
+        tf.keras.backend.set_learning_phase(False)
         predict()
 
     def batches(self, frames, order):
@@ -210,32 +215,8 @@ class _Trainer:
 
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
-        from object_detection import model_lib_v2
-
-        clip = self.train_config.gradient_clipping_by_norm or None
-
-        def replica_step(features, labels):
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            key = tf.stack([tf.constant(self.seed, tf.int64), self.step])
-            key = tf.random.experimental.stateless_fold_in(key, replica)
-            with random_from(key):
-                return one_step(features, labels)
-
-        def one_step(features, labels):
-            losses = model_lib_v2.eager_train_step(
-                self.model, features, labels, self.train_config.unpad_groundtruth_tensors, self.optimizer,
-                training_step=self.step, add_regularization_loss=self.train_config.add_regularization_loss,
-                clip_gradients_value=clip, num_replicas=self.strategy.num_replicas_in_sync)
-            self.step.assign_add(1)
-            return losses
-
-        @tf.function
-        def train_step(iterator):
-            per_replica = self.strategy.run(replica_step, args=next(iterator))
-            return {name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
-                    for name, loss in per_replica.items()}
-
-        return train_step
+        return train_step.build(self.model, self.optimizer, self.train_config, self.step, self.seed,
+                                strategy=self.strategy)
 
 
 def _say_start(model_dir, frames, label_map, weights, start, trainer, steps):
