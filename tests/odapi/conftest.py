@@ -1,4 +1,4 @@
-"""The comparison of our Keras extractors with TF1's graphs, run once for all tests that look at it."""
+"""The comparison of our extractors and detectors with TF1's graphs, run once for all tests that look at it."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.odapi import detector_cases
 
 SIZES = [[97, 131], [128, 128]]  # one odd, one square
 SSD = {"network": "ssd_inception_v2", "min_depth": 16, "pad_to_multiple": 1, "activation": "RELU_6",
@@ -32,15 +33,22 @@ VARIABLES = {"ssd_inception_v2": 386, "InceptionV2": 346, "resnet_v1_50": 265, "
 
 
 @pytest.fixture(scope="session")
-def fast_report(tmp_path_factory):
+def parity_folder(tmp_path_factory):
+    """The folder of the fast cases, with an archive as the zoo's for each detector of `detector_cases.FAST`."""
+    return tmp_path_factory.mktemp("parity")
+
+
+@pytest.fixture(scope="session")
+def fast_report(parity_folder):
     """What keras_checks found for the fast cases, and for one training step of the SSD detector."""
-    return _run(tmp_path_factory.mktemp("parity"), FAST_CASES, "ssd_inception_v2_keras", "refused")
+    return _run(parity_folder, {**FAST_CASES, **detector_cases.FAST}, "ssd_inception_v2_keras", "refused")
 
 
 @pytest.fixture(scope="session")
 def slow_report(tmp_path_factory):
     """What keras_checks found at full width, and for one training step of the Faster R-CNN detectors."""
-    return _run(tmp_path_factory.mktemp("parity_slow"), SLOW_CASES, "faster_rcnn_inception_v2_keras",
+    cases = {**SLOW_CASES, **detector_cases.SLOW}
+    return _run(tmp_path_factory.mktemp("parity_slow"), cases, "faster_rcnn_inception_v2_keras",
                 "faster_rcnn_resnet101_slim_keras")
 
 
@@ -51,6 +59,6 @@ def _run(folder, cases, *also):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     for module, arguments in (("tf1_oracle", ()), ("keras_checks", also)):
         command = [sys.executable, "-m", f"tests.odapi.{module}", str(file), str(folder), *arguments]
-        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
+        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=2400)
         assert process.returncode == 0, process.stderr[-3000:]
     return json.loads((folder / "report.json").read_text())

@@ -1,8 +1,8 @@
 """What our Keras extractors compute, and how detectors on them train and restore; runs as a process of its own.
 
-`python -m tests.odapi.keras_checks CASES.json FOLDER [detector …] [refused]` compares each case with
-FOLDER/<case name>.npz, which `tests.odapi.tf1_oracle` wrote, then trains the detectors named (a step each), and writes
-FOLDER/report.json.
+`python -m tests.odapi.keras_checks CASES.json FOLDER [detector …] [refused]` compares each case (those of whole
+detectors by `detector_checks`) with FOLDER/<case name>.npz, which `tests.odapi.tf1_oracle` wrote, then trains the
+detectors named (a step each), and writes FOLDER/report.json.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
+from tests.odapi import detector_checks
 from tests.odapi.tf1_oracle import HYPERPARAMS
 from tfod_compress import odapi
 
@@ -224,7 +225,8 @@ def refused():
 
 def main(cases, folder, *also):
     folder = pathlib.Path(folder)
-    report = {case["name"]: compare(case, folder) for case in json.loads(pathlib.Path(cases).read_text())}
+    report = {case["name"]: detector_checks.compare(case, folder) if case["network"] == "detector" else
+              compare(case, folder) for case in json.loads(pathlib.Path(cases).read_text())}
     report |= {name: refused() if name == "refused" else train(name) for name in also}
     (folder / "report.json").write_text(json.dumps(report, indent=1))
 

@@ -2,7 +2,7 @@
 
 Runs as a process of its own, because it aliases modules: `python -m tests.odapi.tf1_oracle CASES.json FOLDER` reads a
 list of cases and writes FOLDER/<case name>.npz each, with `variables/<TF1 name>`, `inputs/<i>` and
-`outputs/<i>/<name>`. The same seed gives the same file.
+`outputs/<i>/<name>`. The same seed gives the same file. Cases of whole detectors are those of `tf1_detectors`.
 """
 
 import importlib
@@ -16,6 +16,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its convolutions round differently
 import numpy as np
 import tensorflow as tf
 
+from tests.odapi import tf1_detectors
 from tfod_compress.odapi import repairs
 
 HYPERPARAMS = """
@@ -86,9 +87,18 @@ def random_value(name, shape, rng):
         return rng.uniform(0.5, 1.5, shape)
     if kind in ("beta", "moving_mean", "biases"):
         return rng.normal(0, 0.2, shape)
-    fan_in = shape[0] * shape[1] * (1 if kind == "depthwise_weights" else shape[2])
+    fan_in = np.prod(shape[:2] if kind == "depthwise_weights" else shape[:-1])
     scale = 1 / 64 if "resnet" in name and name.count("/") == 3 else 1  # the first layer sees pixel values
     return rng.normal(0, scale * (2 / fan_in) ** 0.5, shape)
+
+
+def randomise(session, variables, rng):
+    """Gives TF1 variables random values and returns those."""
+    values = [random_value(v.op.name, v.shape.as_list(), rng).astype(np.float32) for v in variables]
+    # Feeding the initialisers loads all variables in one run.
+    feed = {v.initializer.inputs[1]: value for v, value in zip(variables, values, strict=True)}
+    session.run([v.initializer for v in variables], feed)
+    return values
 
 
 def run(case):
@@ -98,10 +108,7 @@ def run(case):
         image = tf.compat.v1.placeholder(tf.float32, [2, None, None, 3])
         outputs = globals()[case["network"]](case, image)
         variables = tf.compat.v1.global_variables()
-        values = [random_value(v.op.name, v.shape.as_list(), rng).astype(np.float32) for v in variables]
-        # Feeding the initialisers loads all variables in one run.
-        feed = {v.initializer.inputs[1]: value for v, value in zip(variables, values, strict=True)}
-        session.run([v.initializer for v in variables], feed)
+        values = randomise(session, variables, rng)
         result = {f"variables/{v.op.name}": value for v, value in zip(variables, values, strict=True)}
         for i, (height, width) in enumerate(case["sizes"]):
             pixels = rng.uniform(0, 255, (2, height, width, 3)).astype(np.float32)
@@ -114,7 +121,11 @@ def run(case):
 def main(cases, folder):
     alias_moved_modules()
     for case in json.loads(pathlib.Path(cases).read_text()):
-        np.savez(pathlib.Path(folder) / f"{case['name']}.npz", **run(case))
+        if case["network"] == "detector":
+            result = tf1_detectors.run(case, pathlib.Path(folder), randomise)
+        else:
+            result = run(case)
+        np.savez(pathlib.Path(folder) / f"{case['name']}.npz", **result)
 
 
 if __name__ == "__main__":
