@@ -12,6 +12,7 @@ Examples:
   python -m tools.codec decode --codec webp picture.webp decoded.png
   python -m tools.codec bench pictures --codecs jpeg,webp --quality 5,50,95 --output runs/rd
   python -m tools.codec bench pictures --codecs all --output runs/rd
+  python -m tools.codec bench pictures --codecs vvc:preset=slow,avif444:speed=0 --output runs/rd
 
 A bench that was interrupted goes on where it stopped; codecs given later are added to what is there.
 """
@@ -24,7 +25,7 @@ _CODEC = flags.DEFINE_string("codec", None, "encode, decode: the codec.")
 _QUALITY = flags.DEFINE_list("quality", None, "encode: the quality; without it the codec's default. bench: one "
                              "quality or several; without it each codec's own list.")
 _MODEL = flags.DEFINE_string("codec_model", None, "encode, decode: folder of a learned codec's model.")
-_CODECS = flags.DEFINE_list("codecs", None, "bench: codecs, or all.")
+_CODECS = flags.DEFINE_list("codecs", None, "bench: codecs, with options perhaps (name:option=value), or all.")
 _OUTPUT = flags.DEFINE_string("output", None, "bench: folder for the tables and curves.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "bench: processes; 0: one for each core.", lower_bound=0)
 _SLOW_METRICS = flags.DEFINE_bool("hvs_and_vmaf", True, "bench: measure PSNR-HVS and VMAF too, by imageio-ffmpeg.")

@@ -5,12 +5,13 @@ import dataclasses
 import multiprocessing
 import os
 import pathlib
-import sys
+
+import cv2
 
 from tfod_compress import codecs, progress
 from tfod_compress.errors import InputError
 from tfod_compress.frames import find_frames
-from tfod_compress.rate_distortion import bd_rate, curves, measure, table
+from tfod_compress.rate_distortion import bd_rate, curves, measure, table, variants
 from tfod_compress.rate_distortion.qualities import default_qualities
 from tfod_compress.records.workers import end_with_parent
 
@@ -37,7 +38,8 @@ def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_
 
     Args:
       folder: BMP, PNG or JPEG pictures, any depth.
-      codec_names: names of codecs; ["all"] for every one that this machine has and that needs no model.
+      codec_names: names of codecs, with options perhaps (see `variants`); ["all"] for every one that this machine has
+        and that needs no model.
       output: folder that gets the tables, `points/` with the single results, and the curves.
       qualities: of every codec; None for each codec's own list.
       workers_count: processes; None takes one for each core.
@@ -80,7 +82,7 @@ def planned(codec_names, qualities, say):
     """
     found = {}
     for name in _available(say) if list(codec_names) == ["all"] else codec_names:
-        codec = codecs.get(name)
+        codec = variants.get(name)
         wanted = default_qualities(codec) if qualities is None or codec.lossless else [
             codec.check_quality(quality) for quality in qualities]
         found[name] = tuple(dict.fromkeys(wanted))
@@ -101,27 +103,44 @@ def _available(say):
 def _measure(tasks, count):
     """Runs the tasks; returns {path of a broken picture: reason}."""
     broken = {}
-    total = sum(len(task.qualities) for task in tasks)
-    # A process with TensorFlow's threads must not be forked.
-    forks = "tensorflow" not in sys.modules and sys.platform == "linux"
-    executor = concurrent.futures.ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("fork" if forks else "spawn"), initializer=end_with_parent,
-        initargs=(os.getpid(),))
+    with progress.Bar("measuring", sum(len(task.qualities) for task in tasks), unit="points") as bar:
+        for task, reason in _one_by_one(tasks) if count == 1 else _in_processes(tasks, count):
+            if reason is not None:
+                broken[task.frame.path] = reason
+            bar.advance(len(task.qualities), f"{task.codec} {task.frame.source_id}")
+    return broken
+
+
+def _one_by_one(tasks):
+    """Yields (task, result), worked on in this process."""
+    threads = cv2.getNumThreads()
     try:
-        with progress.Bar("measuring", total, unit="points") as bar:
-            waiting = {executor.submit(measure.measure, task): task for task in tasks}
-            for future in concurrent.futures.as_completed(waiting):
-                task = waiting[future]
-                reason = future.result()
-                if reason is not None:
-                    broken[task.frame.path] = reason
-                bar.advance(len(task.qualities), f"{task.codec} {task.frame.source_id}")
+        cv2.setNumThreads(1)
+        for task in tasks:
+            yield task, measure.measure(task)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _in_processes(tasks, count):
+    """Yields (task, result) as they come, in no order."""
+    # Not forked: OpenCV's threads, which this process may have used, do not live on in a fork and are waited for there.
+    executor = concurrent.futures.ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
+    try:
+        waiting = {executor.submit(measure.measure, task): task for task in tasks}
+        for future in concurrent.futures.as_completed(waiting):
+            yield waiting[future], future.result()
     except concurrent.futures.process.BrokenProcessPool as error:
         raise InputError("a worker process was killed (out of memory?); give the same command again, perhaps with "
                          "fewer --workers: what was finished is kept") from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-    return broken
+
+
+def _start(parent):
+    end_with_parent(parent)
+    cv2.setNumThreads(1)
 
 
 def _bd_rates(output, means, say):

@@ -9,15 +9,15 @@ import json
 import pathlib
 import time
 
-import cv2
 import google_crc32c
 import numpy as np
 
-from tfod_compress import codecs, quality
+from tfod_compress import quality
 from tfod_compress.errors import InputError
 from tfod_compress.files import write_json
 from tfod_compress.frames import BrokenFrame, FramePath, contiguous, read_frame
 from tfod_compress.quality import libvmaf
+from tfod_compress.rate_distortion import variants
 
 COLUMNS = ("image", "codec", "quality", "bytes", "bpp", "psnr_rgb", "ms_ssim", "psnr_hvs", "vmaf", "encode_ms",
            "decode_ms", "settings")
@@ -30,7 +30,7 @@ class Task:
 
     Attributes:
       frame: `FramePath`.
-      codec: its name.
+      codec: its name, with options perhaps (see `variants`).
       qualities: checked ones.
       path: the file of the results.
       hvs_and_vmaf: whether these two are measured as well; they cost the most time.
@@ -52,12 +52,11 @@ def measure(task):
     Raises:
       InputError: the codec or ffmpeg failed; the message names the picture.
     """
-    cv2.setNumThreads(1)
     try:
         rgb = contiguous(read_frame(task.frame.path))
     except BrokenFrame as error:
         return str(error)
-    codec = codecs.get(task.codec)
+    codec = variants.get(task.codec)
     identity = {"pixels": f"{rgb.shape[1]}x{rgb.shape[0]} {google_crc32c.value(np.ascontiguousarray(rgb).tobytes())}",
                 "version": codec.version(), "settings": codec.settings(),
                 "metrics": libvmaf.version() if task.hvs_and_vmaf else "psnr_rgb and ms_ssim"}

@@ -1,0 +1,105 @@
+"""Our codecs on Kodak's 24 pictures against published rate-distortion points (CompressAI's tables).
+
+Measure first, then compare:
+  python -m tools.codec bench KODAK_FOLDER --codecs jpeg,webp,hevc444,hevc,avif444,avif,vvc,jpeg2000 --output runs/kodak
+  python -m benchmarks.kodak runs/kodak
+
+Printed are JPEG's points beside the published ones at the same qualities (wanted: within 1 % in bits per pixel and
+0.15 dB), and each codec's BD-rate by PCHIP over RGB PSNR: ours against our JPEG, the published codec against the
+published JPEG, and ours against the published codec itself, where the anchor has no part in it. Means over pictures are
+means of each picture's values, as in the published tables.
+"""
+
+import pathlib
+
+from tools import command
+
+NEAREST = {  # our codec: the published one that it is compared with
+    "jpeg2000": "jpeg2000", "webp": "webp", "avif": "av1", "avif444": "av1", "hevc": "hm",
+    "hevc444": "bpg_444_x265_ycbcr", "vvc": "vtm", "jxl": None, "jpeg444": None,
+}
+PICTURES = 24
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        raise command.UsageError("give the folder that tools.codec bench wrote")
+    from rich import console
+
+    from tfod_compress import published
+    from tfod_compress.rate_distortion import table
+
+    rows = table.read(pathlib.Path(arguments[0]) / "rd.csv")
+    pictures = len({row["image"] for row in rows})
+    if pictures != PICTURES:
+        print(f"note: {pictures} pictures were measured; the published means are over {PICTURES}")
+    ours = table.mean_curves(rows)
+    theirs = {}
+    for row in published.load("kodak_rd").rows:
+        point = table.Point(row["quality"], float(row["bpp"]), {
+            "psnr_rgb": float(row["psnr_rgb"]), "ms_ssim": float(row["ms_ssim_rgb"])})
+        theirs.setdefault(row["codec"], []).append(point)
+    wide = console.Console()
+    wide = wide if wide.is_terminal else console.Console(width=130)
+    for shown in (_jpeg(ours, theirs), _bd_rates(ours, theirs)):
+        wide.print(shown, markup=False)
+    return 0
+
+
+def _jpeg(ours, theirs):
+    """The points of both at equal quality."""
+    shown = _table("JPEG", "quality", "bpp", "published", "difference", "PSNR dB", "published", "difference", "MS-SSIM",
+                   "published")
+    published_points = {point.quality: point for point in theirs["jpeg"]}
+    for point in ours.get("jpeg", []):
+        other = published_points.get(point.quality)
+        if other is None:
+            continue
+        psnr, their_psnr = point.values["psnr_rgb"], other.values["psnr_rgb"]
+        shown.add_row(point.quality, f"{point.bpp:.4f}", f"{other.bpp:.4f}",
+                      f"{100 * (point.bpp / other.bpp - 1):+.2f} %", f"{psnr:.3f}", f"{their_psnr:.3f}",
+                      f"{psnr - their_psnr:+.3f}",
+                      f"{point.values['ms_ssim']:.5f}", f"{other.values['ms_ssim']:.5f}")
+    return shown
+
+
+def _bd_rates(ours, theirs):
+    shown = _table("BD-rate, PCHIP, RGB PSNR", "codec", "against our JPEG", "published codec", "against published JPEG",
+                   "difference", "ours against published codec", "overlap")
+    for name, other in NEAREST.items():
+        if not ours.get(name) or not ours.get("jpeg"):
+            continue
+        own, _ = _percent(ours[name], ours["jpeg"])
+        if other is None:
+            shown.add_row(name, _text(own), "", "", "", "", "")
+            continue
+        their, _ = _percent(theirs[other], theirs["jpeg"])
+        direct, overlap = _percent(ours[name], theirs[other])
+        difference = None if own is None or their is None else own - their
+        shown.add_row(name, _text(own), other, _text(their), _text(difference), _text(direct), f"{100 * overlap:.0f} %")
+    return shown
+
+
+def _percent(curve, reference):
+    from tfod_compress.rate_distortion import bd_rate
+
+    points = [[(point.bpp, point.values["psnr_rgb"]) for point in one] for one in (curve, reference)]
+    percent, overlap, _, _ = bd_rate.compare(*points, "pchip")
+    return percent, overlap
+
+
+def _text(percent):
+    return "" if percent is None else f"{percent:+.1f}"
+
+
+def _table(title, *columns):
+    from rich import table
+
+    shown = table.Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        shown.add_column(column, justify="right" if index else "left", no_wrap=index == 0)
+    return shown
+
+
+if __name__ == "__main__":
+    command.run(main, positional=True)
