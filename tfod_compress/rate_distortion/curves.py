@@ -54,7 +54,7 @@ def _series(points, metric, drawn):
 def _png(curves, title):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(12, 9), layout="constrained")
     FigureCanvasAgg(figure)
@@ -66,6 +66,7 @@ def _png(curves, title):
             panel.plot(rates, values, color=colour, linestyle=_DASHES[dash][0], linewidth=1.5, markersize=4,
                        marker=_MARKERS[index % len(_MARKERS)][0], label=codec)
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(_RATE)

@@ -21,8 +21,9 @@ def default_qualities(codec):
     """
     if codec.lossless:
         return [None]
-    if codec.name in _DEFAULTS:
-        found = list(_DEFAULTS[codec.name])
+    name = codec.name.partition("-scale")[0]
+    if name in _DEFAULTS:
+        found = list(_DEFAULTS[name])
     else:
         step = (codec.highest - codec.lowest) / (_POINTS + 1)
         found = [codec.lowest + step * index for index in range(1, _POINTS + 1)]
