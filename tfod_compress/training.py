@@ -35,7 +35,8 @@ from tfod_compress.training_stop import Stop
 
 def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_every_n=1000, keep_checkpoints=7,
           record_summaries=True, seed=None, deterministic=False, max_hours=None, balance_classes=False,
-          eval_every=None, eval_records=(), best_metric="weighted_map", patience=None, hparams=None, strategy=None):
+          eval_every=None, eval_records=(), best_metric="weighted_map", patience=None, hparams=None, strategy=None,
+          restore_heads=False):
     """Trains a detector for exactly the number of steps it is told, from its checkpoint or where it left off.
 
     Args:
@@ -58,6 +59,7 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
       patience: stop after so many evaluations without a better one, or None.
       hparams: {name: value} added to TensorBoard's HPARAMS, such as {"regime": "task_ft"}.
       strategy: a tf.distribute.Strategy, or None for the one in scope.
+      restore_heads: whether fine_tune_checkpoint_type "detection" also restores the box heads that fit.
 
     Returns:
       The last step's losses, name -> float; {} where no step was left to make.
@@ -88,7 +90,7 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
         trainer = _Trainer(config, strategy, record_summaries, seed)
         trainer.build()
         checkpoints = Checkpoints(model_dir, trainer.checkpoint, keep_checkpoints)
-        start = _restore(trainer, checkpoints, model_dir)
+        start = _restore(trainer, checkpoints, model_dir, restore_heads)
         _say_start(model_dir, frames, label_map, weights, start, trainer, steps)
         record_set = training_checks.record_set_of(config)
         hparams = run_record.hparams(config, record_set, seed, steps, balance_classes, hparams)
@@ -104,19 +106,20 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
                          eval_every)
 
 
-def _restore(trainer, checkpoints, model_dir):
+def _restore(trainer, checkpoints, model_dir, restore_heads):
     """Gives the model its weights, says in restored.json which; returns where they come from, for a person."""
     source = trainer.train_config.fine_tune_checkpoint
     if not source and not checkpoints.found:
         return "random weights"
     report = RestoreReport(trainer.model.variables)
-    resumed = checkpoints.resume()
+    resumed, reasons = checkpoints.resume(), None
     if not resumed:
-        restore.start_from(trainer.model, source, trainer.train_config.fine_tune_checkpoint_type)
+        kind = trainer.train_config.fine_tune_checkpoint_type
+        reasons = restore.start_from(trainer.model, source, kind, with_heads=restore_heads)
         if trainer.step_number != 0:
             raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
     report.finish()
-    report.write(model_dir / "restored.json", resumed or source, trainer.step_number)
+    report.write(model_dir / "restored.json", resumed or source, trainer.step_number, reasons)
     return f"resumed at step {trainer.step_number}, {report.text(resumed)}" if resumed else report.text(source)
 
 

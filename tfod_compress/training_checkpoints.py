@@ -27,6 +27,14 @@ class Checkpoints:
             shutil.rmtree(left, ignore_errors=True)
         self._manager = tf.train.CheckpointManager(checkpoint, str(model_dir), max_to_keep=keep)
 
+    @property
+    def found(self):
+        """The prefixes of the folder's checkpoints, the newest first."""
+        prefixes = list(reversed(self._manager.checkpoints))
+        if not prefixes and any(self.model_dir.glob("ckpt-*.index")):  # the index of checkpoints is lost
+            return [pipeline_config.latest_checkpoint(self.model_dir)]
+        return prefixes
+
     def resume(self):
         """Restores the newest checkpoint that can be read.
 
@@ -36,10 +44,7 @@ class Checkpoints:
         Raises:
           InputError: it is of another detector, or none of them can be read.
         """
-        prefixes = list(reversed(self._manager.checkpoints))
-        if not prefixes and any(self.model_dir.glob("ckpt-*.index")):
-            prefixes = [pipeline_config.latest_checkpoint(self.model_dir)]
-        for prefix in prefixes:
+        for prefix in self.found:
             reason = _damage(prefix)
             if reason:
                 print(f"{prefix}: cannot be read ({reason}); going back to the one before", flush=True)
@@ -50,7 +55,7 @@ class Checkpoints:
                 raise InputError(f"{prefix}: is no checkpoint of this detector: {' '.join(str(error).split())[:300]}; "
                                  "use another --model_dir") from error
             return prefix
-        if prefixes:
+        if self.found:
             raise InputError(f"{self.model_dir}: none of its checkpoints can be read; use another --model_dir")
         return None
 
