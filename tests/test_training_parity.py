@@ -161,16 +161,34 @@ def odapi_installed():
 
 
 def both_losses(config, batches=1):
-    """[(stock losses, our losses)], each of the same weights: every step starts from the first ones."""
-    stock, ours = Trained(config), Trained(config)
-    copy(stock, ours)
-    stock_step, our_step = stock.stock(), ours.ours()
+    """[(stock losses, our losses)] of several batches, with the same weights."""
+    import tensorflow as tf
+    from object_detection import model_lib, model_lib_v2
+
+    from tfod_compress import train_step
+    from tfod_compress.stateless_random import random_from
+
+    trained = Trained(config)
+    model, train_config = trained.model, trained.config
+
+    @tf.function
+    def stock(features, labels):
+        model._is_training = True
+        tf.keras.backend.set_learning_phase(True)
+        with random_from(tf.constant([1, 2], tf.int64)):
+            labels = model_lib.unstack_batch(labels, train_config.unpad_groundtruth_tensors)
+            return model_lib_v2._compute_losses_and_predictions_dicts(
+                model, features, labels, trained.step, train_config.add_regularization_loss)[0]
+
+    @tf.function(autograph=False)
+    def ours(features, labels):
+        with random_from(tf.constant([1, 2], tf.int64)):
+            return train_step.losses_of(model, features, labels, train_config, trained.step)
+
     found = []
     for seed in range(batches):
-        batch = stock.batch(seed)
-        found.append(tuple({name: float(loss) for name, loss in step(*batch).items()}
-                           for step in (stock_step, our_step)))
-        copy(stock, ours)
+        batch = trained.batch(seed)
+        found.append(tuple({name: float(loss) for name, loss in losses(*batch).items()} for losses in (stock, ours)))
     return found
 
 
@@ -190,8 +208,8 @@ def assert_close(found):
         assert all(value > 0 for value in stock.values()), stock
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=() if case in ("hard mining", "focal loss")
-                                               else pytest.mark.slow) for case in SSD])
+@pytest.mark.parametrize("case", [
+    pytest.param(case, marks=() if case == "hard mining" else pytest.mark.slow) for case in SSD])
 def test_ssd_losses_are_those_of_the_stock_step(case):
     assert_close(both_losses(ssd_config(*SSD[case]), batches=3))
 
@@ -223,6 +241,7 @@ def test_weights_agree_after_20_steps(case):
     assert apart <= 1e-4
 
 
+@pytest.mark.slow
 def test_the_graph_does_not_grow_with_the_batch():
     trained = Trained(ssd_config(*SSD["hard mining"]))
     import tensorflow as tf
@@ -235,3 +254,92 @@ def test_the_graph_does_not_grow_with_the_batch():
         return len(step.get_concrete_function(data).graph.as_graph_def().node)
 
     assert nodes(4) == nodes(9)
+
+
+def some_boxes(rng, *shape, grid=None):
+    """float32 [*shape, 4]; on a grid many are equal, or overlap by the same IoU."""
+    centres, sizes = rng.uniform(0, 1, (*shape, 2)), rng.uniform(0.02, 0.5, (*shape, 2))
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=-1).clip(0, 1)
+    return (np.round(boxes * grid) / grid if grid else boxes).astype(np.float32)
+
+
+@pytest.mark.parametrize("grid", [None, 8])
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize(("matched", "unmatched", "negatives_below"), [
+    (0.5, 0.5, True), (0.7, 0.3, True), (0.5, 0.3, False)])
+def test_targets_are_those_of_the_assigner(grid, forced, matched, unmatched, negatives_below):
+    import tensorflow as tf
+    from object_detection.box_coders.faster_rcnn_box_coder import FasterRcnnBoxCoder
+    from object_detection.core import box_list, region_similarity_calculator, target_assigner
+    from object_detection.matchers.argmax_matcher import ArgMaxMatcher
+
+    from tfod_compress.odapi import batched_targets
+
+    rng = np.random.default_rng(0)
+    matcher = ArgMaxMatcher(matched, unmatched, negatives_below, force_match_for_each_row=forced)
+    assigner = target_assigner.TargetAssigner(region_similarity_calculator.IouSimilarity(), matcher,
+                                              FasterRcnnBoxCoder([10.0, 10.0, 5.0, 5.0]), negative_class_weight=0.5)
+    assert batched_targets.supported(assigner)
+    images, rows = 5, 12
+    anchors, boxes = some_boxes(rng, 200, grid=grid), some_boxes(rng, images, rows, grid=grid)
+    boxes[1, 1:3] = boxes[1, 0]
+    counts = np.array([0, 3, 12, 7, 1], np.int32)
+    there = np.arange(rows) < counts[:, np.newaxis]
+    boxes *= there[..., np.newaxis]
+    weights = (rng.choice([0, 1, 0.5], there.shape) * there).astype(np.float32)
+    classes = (np.eye(4)[rng.integers(1, 4, there.shape)] * there[..., np.newaxis]).astype(np.float32)
+    background = np.eye(4, dtype=np.float32)[0]
+    for unpad in (False, True):
+        used = counts if unpad else np.full(images, rows)
+        stock = target_assigner.batch_assign_targets(
+            assigner, box_list.BoxList(tf.constant(anchors)),
+            [box_list.BoxList(tf.constant(image[:n])) for image, n in zip(boxes, used, strict=True)],
+            [tf.constant(image[:n]) for image, n in zip(classes, used, strict=True)], tf.constant(background),
+            [tf.constant(image[:n]) for image, n in zip(weights, used, strict=True)])
+        ours = batched_targets.assign(assigner, tf.constant(anchors), boxes, classes, weights,
+                                      counts if unpad else None, background)
+        for one, other in zip(stock, (ours.classes, ours.class_weights[..., np.newaxis], ours.codes,
+                                      ours.code_weights, ours.match), strict=True):
+            np.testing.assert_allclose(other + tf.zeros_like(one), one, rtol=1e-6, atol=1e-6)
+        assert (ours.match.numpy() >= 0).any() and (ours.match.numpy() == -1).any()
+
+
+@pytest.mark.parametrize("threshold", [0.99, 0.95, 0.7])
+@pytest.mark.parametrize(("loss_type", "most", "ratio", "least"), [
+    ("cls", None, 3, 0), ("both", 60, 3, 2), ("loc", 3000, None, 0), ("cls", 40, 1.5, 5)])
+def test_mining_selects_what_the_miner_does(threshold, loss_type, most, ratio, least):
+    """Scattered boxes, boxes in bundles that suppress each other in chains, exploded and empty boxes, equal losses."""
+    import tensorflow as tf
+    from object_detection.core import box_list, losses
+    from object_detection.core.matcher import Match
+
+    from tfod_compress.odapi import batched_mining
+
+    rng = np.random.default_rng(1)
+    images, anchors = 4, 250
+    boxes = some_boxes(rng, images, anchors)
+    boxes[1] = boxes[1, rng.integers(0, 20, anchors)] * (1 + rng.normal(0, 0.003, (anchors, 4)))
+    boxes[2] = some_boxes(rng, anchors, grid=6)
+    boxes[3, 5], boxes[3, 7], boxes[3, 8] = (0, 0, 1e30, 1e30), (1, 1, 0.2, 0.2), 0.5
+    location, classes = rng.uniform(0, 1, (2, images, anchors)).astype(np.float32)
+    classes[2] = np.round(4 * classes[2])
+    match = rng.choice([-2, -1, -1, -1, -1, 0, 3], (images, anchors)).astype(np.int32)
+    match[0] = -1
+    miner = losses.HardExampleMiner(most, threshold, loss_type, 1.0, 0.7, ratio, least)
+    location, classes = tf.constant(location), tf.constant(classes)
+    with tf.GradientTape() as tape:  # the derivative by a loss is 1 where it is selected
+        tape.watch(classes)
+        mined = miner(location, classes, [box_list.BoxList(tf.constant(image)) for image in boxes],
+                      [Match(tf.constant(row)) for row in match])
+    selected = tape.gradient(mined[1], classes)
+    ours = batched_mining.mine(miner, location, classes, tf.constant(boxes), tf.constant(match))
+    np.testing.assert_array_equal(ours, selected.numpy() > 0)
+    assert 0 < selected.numpy().sum() < selected.numpy().size
+    # Boxes that have all collapsed take the way round.
+    collapsed = batched_mining.suppress(tf.constant(boxes), tf.sort(classes, direction="DESCENDING"), threshold)
+    before, batched_mining.MAX_PAIRS = batched_mining.MAX_PAIRS, -1
+    try:
+        again = batched_mining.suppress(tf.constant(boxes), tf.sort(classes, direction="DESCENDING"), threshold)
+    finally:
+        batched_mining.MAX_PAIRS = before
+    np.testing.assert_array_equal(collapsed, again)

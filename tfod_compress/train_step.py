@@ -70,8 +70,7 @@ def losses_and_gradients(model, features, labels, config, step, *, key=None, acc
     Returns:
       ({name: float32 []}, [gradient for each of model.trainable_variables, None where there is none]).
     """
-    model._is_training = True
-    tf.keras.backend.set_learning_phase(True)
+    _training(model, True)
     batched = batched_losses.supported(model, labels)
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     scale = 1.0 / (replicas * accumulate)
@@ -88,6 +87,12 @@ def losses_and_gradients(model, features, labels, config, step, *, key=None, acc
     if accumulate == 1:
         return part(features, labels, {} if batched else None)
     return _accumulated(part, model, features, labels, config, accumulate, key, batched)
+
+
+def losses_of(model, features, labels, config, step):
+    """The losses alone, of one device's batch; arguments and result as those of `losses_and_gradients`."""
+    _training(model, True)
+    return _losses(model, features, labels, {} if batched_losses.supported(model, labels) else None, config, step, 1.0)
 
 
 def _losses(model, features, labels, extra, config, step, scale):
@@ -124,11 +129,9 @@ def _accumulated(part, model, features, labels, config, count, key, batched):
     if batched:
         # The whole batch's number of matches is wanted before its first part. Anchors depend on the pictures' size
         # alone; what else this computes is not in the graph's fetches and is dropped.
-        model._is_training = False
-        tf.keras.backend.set_learning_phase(False)
+        _training(model, False)
         model.predict(features["image"][:1], features["true_image_shape"][:1])
-        model._is_training = True
-        tf.keras.backend.set_learning_phase(True)
+        _training(model, True)
         extra["targets"] = batched_losses.ssd_targets(model, labels, config.unpad_groundtruth_tensors)
         extra["matches"] = _over_replicas(model, batched_losses.ssd_matches(model, extra["targets"]))
 
@@ -171,9 +174,12 @@ def _update(optimizer, gradients, variables, clip, loss_scale):
     if clip:
         gradients, _ = tf.clip_by_global_norm(gradients, clip)
 
+    # A moving average of the weights, which is for one device, does not know the argument.
+    summed = {"experimental_aggregate_gradients": False} if context.num_replicas_in_sync > 1 else {}
+
     def apply():
         optimizer.apply_gradients([(gradient, variable) for gradient, (_, variable)
-                                   in zip(gradients, pairs, strict=True)], experimental_aggregate_gradients=False)
+                                   in zip(gradients, pairs, strict=True)], **summed)
 
     if loss_scale:
         tf.cond(finite, apply, lambda: None)
@@ -202,6 +208,11 @@ class LossScale:
         self.value.assign(tf.where(finite, doubled, tf.maximum(self.value / 2.0, 1.0)))
         self._good.assign(tf.where(good >= self._patience, 0, good))
         return finite
+
+
+def _training(model, value):
+    model._is_training = value
+    tf.keras.backend.set_learning_phase(value)
 
 
 def _over_replicas(model, matches):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfod_compress import (
     class_balance,
+    devices,
     input_pipeline,
     odapi,
     pipeline_config,
@@ -36,7 +37,7 @@ from tfod_compress.training_stop import Stop
 def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_every_n=1000, keep_checkpoints=7,
           record_summaries=True, seed=None, deterministic=False, max_hours=None, balance_classes=False,
           eval_every=None, eval_records=(), best_metric="weighted_map", patience=None, hparams=None, strategy=None,
-          restore_heads=False):
+          restore_heads=False, mixed_precision="float32", accumulate=1):
     """Trains a detector for exactly the number of steps it is told, from its checkpoint or where it left off.
 
     Args:
@@ -60,6 +61,8 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
       hparams: {name: value} added to TensorBoard's HPARAMS, such as {"regime": "task_ft"}.
       strategy: a tf.distribute.Strategy, or None for the one in scope.
       restore_heads: whether fine_tune_checkpoint_type "detection" also restores the box heads that fit.
+      mixed_precision: what layers compute in, one of devices.PRECISIONS.
+      accumulate: parts of each device's batch that are worked on one after another (train_step.build).
 
     Returns:
       The last step's losses, name -> float; {} where no step was left to make.
@@ -72,7 +75,8 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     config = pipeline_config.read(pipeline_config_path)
     steps = num_train_steps if num_train_steps is not None else config.train_config.num_steps
     frames, label_map = training_checks.frames(config, pipeline_config_path, steps)
-    model_dir = pathlib.Path(model_dir)
+    strategy = strategy or tf.distribute.get_strategy()
+    shared_dir, model_dir = pathlib.Path(model_dir), devices.own_folder(model_dir, strategy)
     evaluations = None
     if eval_every:
         evaluations = Evaluations(model_dir, config, pipeline_config_path, eval_records, best_metric, patience)
@@ -84,12 +88,12 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     tf.keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = strategy or tf.distribute.get_strategy()
+    loss_scale = devices.set_precision(mixed_precision)
 
-    with strategy.scope():
-        trainer = _Trainer(config, strategy, record_summaries, seed)
+    with strategy.scope(), devices.lost_workers(model_dir, strategy):
+        trainer = _Trainer(config, strategy, record_summaries, seed, accumulate, loss_scale)
         trainer.build()
-        checkpoints = Checkpoints(model_dir, trainer.checkpoint, keep_checkpoints)
+        checkpoints = Checkpoints(model_dir, trainer.checkpoint, keep_checkpoints, resume_from=shared_dir)
         start = _restore(trainer, checkpoints, model_dir, restore_heads)
         _say_start(model_dir, frames, label_map, weights, start, trainer, steps)
         record_set = training_checks.record_set_of(config)
@@ -145,11 +149,15 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
         if step < steps:
             one_step, batches = trainer.step_function(), iter(trainer.batches(frames, order))
         while step < steps and not (evaluations and evaluations.exhausted(log.history)):
-            losses = {name: float(loss) for name, loss in one_step(batches).items()}
+            source_ids = [frames.source_ids[index] for index in order.indices(step)]
+            try:
+                losses = {name: float(loss) for name, loss in one_step(batches).items()}
+            except tf.errors.InvalidArgumentError as error:
+                raise InputError(f"{log.model_dir}: step {step + 1} failed on the frames {listed(source_ids)}: "
+                                 f"{' '.join(str(error).split())[:300]}") from error
             step = trainer.step_number
             if not all(map(math.isfinite, losses.values())):
-                _refuse_non_finite(losses, step, [frames.source_ids[index] for index in order.indices(step - 1)],
-                                   log.model_dir)
+                _refuse_non_finite(losses, step, source_ids, log.model_dir)
             log.step(step, losses, trainer.learning_rate)
             evaluating = evaluations and (step % eval_every == 0 or step == steps)
             reason = stop.reason()
@@ -171,12 +179,12 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
 class _Trainer:
     """Model, optimizer, step and data of one run."""
 
-    def __init__(self, config, strategy, record_summaries, seed):
+    def __init__(self, config, strategy, record_summaries, seed, accumulate=1, loss_scale=None):
         from object_detection.builders import model_builder, optimizer_builder
 
         self.config = config
         self.train_config = config.train_config
-        self.strategy, self.seed = strategy, seed
+        self.strategy, self.seed, self.accumulate, self.loss_scale = strategy, seed, accumulate, loss_scale
         self.record_summaries = record_summaries
         self.model = model_builder.build(config.model, is_training=True, add_summaries=record_summaries)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="global_step",
@@ -219,7 +227,7 @@ class _Trainer:
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
         return train_step.build(self.model, self.optimizer, self.train_config, self.step, self.seed,
-                                strategy=self.strategy)
+                                strategy=self.strategy, accumulate=self.accumulate, loss_scale=self.loss_scale)
 
 
 def _say_start(model_dir, frames, label_map, weights, start, trainer, steps):

@@ -19,10 +19,12 @@ class Checkpoints:
       model_dir: the folder.
       checkpoint: tf.train.Checkpoint with `step`, `model` and `optimizer`.
       keep: how many of the newest stay.
+      resume_from: the folder to resume from, where it is another: all workers of a run resume from the first one's.
     """
 
-    def __init__(self, model_dir, checkpoint, keep):
+    def __init__(self, model_dir, checkpoint, keep, resume_from=None):
         self.model_dir, self._checkpoint = pathlib.Path(model_dir), checkpoint
+        self._resume_from = pathlib.Path(resume_from or model_dir)
         for left in self.model_dir.glob("ckpt-*_temp"):  # a save that was killed
             shutil.rmtree(left, ignore_errors=True)
         self._manager = tf.train.CheckpointManager(checkpoint, str(model_dir), max_to_keep=keep)
@@ -30,6 +32,9 @@ class Checkpoints:
     @property
     def found(self):
         """The prefixes of the folder's checkpoints, the newest first."""
+        if self._resume_from != self.model_dir:
+            state = tf.train.get_checkpoint_state(str(self._resume_from))
+            return list(reversed(state.all_model_checkpoint_paths)) if state else []
         prefixes = list(reversed(self._manager.checkpoints))
         if not prefixes and any(self.model_dir.glob("ckpt-*.index")):  # the index of checkpoints is lost
             return [pipeline_config.latest_checkpoint(self.model_dir)]

@@ -45,7 +45,16 @@ _PATIENCE = flags.DEFINE_integer("patience", None, "Stop after so many evaluatio
                                  lower_bound=1)
 _HPARAMS = flags.DEFINE_list("hparams", [], "name=value, ... for TensorBoard's HPARAMS tab, besides codec, quality, "
                              "detector, record set and seed.")
-_WORKERS = flags.DEFINE_integer("num_workers", 1, "More than 1: MultiWorkerMirroredStrategy, from TF_CONFIG.")
+_HEADS = flags.DEFINE_bool("restore_heads", False, "With fine_tune_checkpoint_type detection: restore the box heads "
+                           "that fit, too, as those of a detector of other classes.")
+_WORKERS = flags.DEFINE_integer("num_workers", 1, "More than 1: as many machines train together, which the variable "
+                                "TF_CONFIG names; needs --seed and a model_dir that all of them see.")
+_PRECISION = flags.DEFINE_enum("mixed_precision", "float32", ["float32", "float16", "bfloat16"], "What layers compute "
+                               "in; weights and losses stay float32. float16 is for one GPU, bfloat16 for newer ones.")
+_XLA = flags.DEFINE_bool("xla", False, "Compile with XLA.")
+_ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Parts that each device's batch is cut into, worked on one after "
+                                   "another: less memory, the same gradient, except that batch normalisation takes "
+                                   "its statistics from each part (freeze it, or take large parts).", lower_bound=1)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, "Evaluate the checkpoints of this folder, do not train.")
 _TIMEOUT = flags.DEFINE_integer("eval_timeout", 3600, "Seconds that evaluation waits for a new checkpoint.")
 _ONE_OF = flags.DEFINE_integer("sample_1_of_n_eval_examples", None, "Evaluate one of every n frames.")
@@ -62,22 +71,23 @@ def main():
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
     hparams = _hparams()
-    import tensorflow as tf
-
     if _CHECKPOINT_DIR.value:
         from tfod_compress import continuous_evaluation
 
         continuous_evaluation.run(_CONFIG.value, _MODEL_DIR.value, _CHECKPOINT_DIR.value, timeout=_TIMEOUT.value,
                                   train_steps=_STEPS.value, one_of=_ONE_OF.value)
         return
-    from tfod_compress import training
+    from tfod_compress import devices, training
 
-    strategy = tf.distribute.MultiWorkerMirroredStrategy() if _WORKERS.value > 1 else _local_strategy(tf)
+    if _XLA.value:
+        devices.compile_with_xla()
+    strategy = devices.strategy(_WORKERS.value)
     training.train(_CONFIG.value, _MODEL_DIR.value, num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value,
                    keep_checkpoints=_KEEP.value, record_summaries=_SUMMARIES.value, seed=_SEED.value,
                    deterministic=_DETERMINISTIC.value, max_hours=_HOURS.value, balance_classes=_BALANCE.value,
                    eval_every=_EVAL_EVERY.value, eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value,
-                   patience=_PATIENCE.value, hparams=hparams, strategy=strategy)
+                   patience=_PATIENCE.value, hparams=hparams, strategy=strategy, restore_heads=_HEADS.value,
+                   mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value)
 
 
 def _check_flags():
@@ -88,6 +98,8 @@ def _check_flags():
     if _ON_TRAIN.value:
         raise command.UsageError("--eval_on_train_data: the stock program ignores it; to evaluate on training frames, "
                                  "run tools.evaluate --split train")
+    if _WORKERS.value > 1 and _SEED.value is None:
+        raise command.UsageError("--num_workers: needs --seed, the same for all workers")
     if bool(_EVAL_EVERY.value) != bool(_EVAL_RECORDS.value):
         raise command.UsageError("--eval_every and --eval_records go together")
     if _PATIENCE.value and not _EVAL_EVERY.value:
@@ -108,13 +120,6 @@ def _hparams():
         except ValueError:
             found[name.strip()] = value.strip()
     return found
-
-
-def _local_strategy(tf):
-    """All GPUs, or plain single-device training: MirroredStrategy on one CPU only adds copies."""
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
 
 
 def entry():
