@@ -118,6 +118,19 @@ class Detector:
                     yield (batch["source_id"][row].numpy().decode("utf-8"), tuple(batch["size"][row].numpy().tolist()),
                            boxes[row, :count], classes[row, :count], scores[row, :count])
 
+    def detect_image(self, image):
+        """Runs on one image.
+
+        Args:
+          image: uint8 RGB [H, W, 3].
+
+        Returns:
+          (boxes float32 [K, 4], class ids int64 [K], scores float32 [K]), as `detect` yields them.
+        """
+        outputs = self._detect(*self._model.preprocess(tf.cast(image, tf.float32)[tf.newaxis]))
+        boxes, scores, classes, count = (output.numpy()[0] for output in outputs)
+        return boxes[:count], classes[:count], scores[:count]
+
     def _run(self, images, true_shapes):
         detections = self._model.postprocess(self._model.predict(images, true_shapes), true_shapes)
         boxes = detections["detection_boxes"]

@@ -46,11 +46,20 @@ class SavedModelDetector:
             raise ValueError("a SavedModel takes one image at a time")
         with readable(files):
             for source_id, image in images(files).prefetch(2):
-                # Where it takes encoded files, PNG hands the pixels on unchanged.
-                takes_files = self._spec.dtype == tf.string
-                given = tf.io.encode_png(image) if takes_files else tf.cast(image, self._spec.dtype)
-                outputs = self._signature(**{self._input: given[tf.newaxis]})
-                boxes, scores, classes, count = (outputs[name].numpy()[0] for name in OUTPUTS)
-                count = int(count)
-                yield (source_id.numpy().decode("utf-8"), tuple(image.shape[:2]), boxes[:count],
-                       np.rint(classes[:count]).astype(np.int64), scores[:count])
+                yield (source_id.numpy().decode("utf-8"), tuple(image.shape[:2]), *self.detect_image(image))
+
+    def detect_image(self, image):
+        """Runs on one image.
+
+        Args:
+          image: uint8 RGB [H, W, 3].
+
+        Returns:
+          (boxes float32 [K, 4], class ids int64 [K], scores float32 [K]), as `detect` yields them.
+        """
+        # Where it takes encoded files, PNG hands the pixels on unchanged.
+        given = tf.io.encode_png(image) if self._spec.dtype == tf.string else tf.cast(image, self._spec.dtype)
+        outputs = self._signature(**{self._input: given[tf.newaxis]})
+        boxes, scores, classes, count = (outputs[name].numpy()[0] for name in OUTPUTS)
+        count = int(count)
+        return boxes[:count], np.rint(classes[:count]).astype(np.int64), scores[:count]
