@@ -73,7 +73,7 @@ def test_config_names_the_record_set_and_takes_overrides(demo_records, tmp_path,
     (["--set", "train_input_reader.tf_record_input_reader.input_path: '/nowhere/train-*'"], "/nowhere/train-*"),
     (["--set", "eval_input_reader.label_map_path: '/nowhere/map'"], "/nowhere/map"),
     (["--set", "train_config.fine_tune_checkpoint: '/nowhere/ckpt-1'"], "/nowhere/ckpt-1.index"),
-    (["--set", "train_config.optimizer.use_moving_average: true"], "use_moving_average"),
+    (["--set", "train_config.optimizer.moving_average_decay: 0.9"], "use_moving_average is false"),
     (["--set", "train_config.optimizer.momentum_optimizer.momentum_optimizer_value: 0.9"], "no learning rate"),
     (["--checkpoint_type", "full"], "--checkpoint"),
 ])
@@ -154,6 +154,9 @@ def test_anchors_and_surprises_are_told(demo_records, tmp_path, run_tool):
     assert "of the 52,292 anchors at IoU >= 0.7" in process.stdout
     assert "PassengerCar" in process.stdout and "small" in process.stdout
     assert "batch normalisation frozen" in process.stdout
+    process = run_tool("make_pipeline_config", "--detector", "ssd_inception_v2_300", "--records",
+                       demo_records / "jpeg-q5", "--output", tmp_path / "a.config")
+    assert "a batch of 128 is more than the" in process.stdout
     made = pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", tmp_path / "b.config", overrides=[
         "train_config.num_steps: 5000", "train_input_reader.max_number_of_boxes: 1"])
     assert any("learning rate is 0 after 1800 of the 5000 steps" in note for note in made.notes)

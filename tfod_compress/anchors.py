@@ -233,6 +233,7 @@ class Fit:
 
     Attributes:
       threshold: the IoU from which an anchor counts as an object in training.
+      forced: whether a box that none fits trains its best one all the same.
       anchors: how many anchors a frame has (the commonest frame size).
       best_iou: float64 [N], of every box with its best anchor.
       by_class: {class name: (boxes with an anchor at the threshold, boxes)}; a millionth less than it will do, as
@@ -241,6 +242,7 @@ class Fit:
     """
 
     threshold: float
+    forced: bool
     anchors: int
     best_iou: np.ndarray
     by_class: dict
@@ -253,8 +255,9 @@ class Fit:
 
     def text(self):
         """Several lines for a person."""
+        others = "their best one" if self.forced else "none"
         lines = [f"anchors: {100 * self.recall:.1f} % of {len(self.best_iou):,} training boxes have one of the "
-                 f"{self.anchors:,} anchors at IoU >= {self.threshold:g} (the others train their best one); "
+                 f"{self.anchors:,} anchors at IoU >= {self.threshold:g} (the others train {others}); "
                  f"mean best IoU {self.best_iou.mean():.2f}"]
         for title, parts in (("by class", self.by_class), ("by size", self.by_size)):
             lines.append(f"  {title}: " + ", ".join(f"{name} {100 * part / whole:.0f} % of {whole:,}"
@@ -291,7 +294,8 @@ def fit(model, sizes, boxes, class_names):
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) * sizes.prod(axis=1)
     kinds = np.where(area < SMALL, "small", np.where(area < MEDIUM, "medium", "large"))
     matched = best >= limit - 1e-6
-    return Fit(limit, counts.most_common(1)[0][0], best, _shares(matched, np.asarray(class_names)),
+    forced = model.WhichOneof("model") != "ssd" or model.ssd.matcher.argmax_matcher.force_match_for_each_row
+    return Fit(limit, forced, counts.most_common(1)[0][0], best, _shares(matched, np.asarray(class_names)),
                {name: share for name in ("small", "medium", "large")
                 for share in [_shares(matched, kinds).get(name)] if share})
 

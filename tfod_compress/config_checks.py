@@ -103,15 +103,15 @@ def check(config, record_set, boxes):
     if train.batch_size < 1:
         raise InputError("train_config.batch_size is 0; set it to at least 1")
     notes = []
+    if train.batch_size > boxes.of:
+        notes.append(f"a batch of {train.batch_size} is more than the {boxes.of} training frames: training refuses it; "
+                     "--batch_size sets another")
     reader = config.train_input_reader
     if boxes.most > reader.max_number_of_boxes:
         notes.append(f"a frame has {boxes.most} boxes: train_input_reader.max_number_of_boxes is raised from "
                      f"{reader.max_number_of_boxes}, so that none is cut off")
         reader.max_number_of_boxes = boxes.most
     notes += _check_batches(model, train.batch_size, boxes)
-    if train.optimizer.use_moving_average:
-        raise InputError("train_config.optimizer.use_moving_average: averaged weights are not supported; set it to "
-                         "false")
     notes += _check_schedule(config)
     if config.model.WhichOneof("model") == "faster_rcnn" and not train.fine_tune_checkpoint and (
             not model.feature_extractor.batch_norm_trainable):

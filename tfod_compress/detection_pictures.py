@@ -13,7 +13,7 @@ from tfod_compress.frames import BrokenFrame, FramePath, find_frames, read_frame
 from tfod_compress.progress import Bar
 
 # Okabe and Ito's colour-blind-safe colours without black (https://jfly.uni-koeln.de/color/); classes beyond the seventh
-# use them again, with a black line inside the box.
+# use them again, with a black line along the box.
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 _DARK = {"#009e73", "#0072b2", "#d55e00"}  # take white letters
 

@@ -145,8 +145,9 @@ def _start_from(config, checkpoint, kind):
                              "not every weight fits: use --checkpoint_type detection")
         if ours.num_classes != theirs.num_classes and kind is None:
             kind = "detection"
-            notes.append(f"{prefix} has {theirs.num_classes} classes and the record set {ours.num_classes}: not all of "
-                         "it can be restored (fine_tune_checkpoint_type: detection)")
+            notes.append(f"{prefix} has {theirs.num_classes} classes and the record set {ours.num_classes}: the "
+                         "feature extractor alone is restored (fine_tune_checkpoint_type: detection); "
+                         "model_main_tf2.py --restore_heads adds the heads that fit")
     config.train_config.fine_tune_checkpoint = prefix
     config.train_config.fine_tune_checkpoint_type = kind or "full"
     config.train_config.fine_tune_checkpoint_version = 1  # V2: object based

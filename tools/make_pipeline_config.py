@@ -42,8 +42,8 @@ def main():
     if train.fine_tune_checkpoint:
         start = f"{train.fine_tune_checkpoint} ({train.fine_tune_checkpoint_type})"
     message, field = config_changes.learning_rates(made.config)[0]
-    print(f"{_OUTPUT.value}: {_DETECTOR.value} on {_RECORDS.value}, {train.num_steps} steps of {train.batch_size} "
-          f"frames, learning rate {getattr(message, field):g}, from {start}")
+    print(f"{_OUTPUT.value}: {_DETECTOR.value} on {_RECORDS.value}, {train.num_steps} steps with a batch of "
+          f"{train.batch_size}, learning rate {getattr(message, field):g}, from {start}")
     if made.anchors:
         print(made.anchors.text())
     for note in made.notes:
