@@ -8,7 +8,7 @@ import pytest
 
 from tests import report_study
 from tfod_compress import report
-from tfod_compress.report import comparing, findings, interactive
+from tfod_compress.report import comparing, findings, interactive, safe_compression, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -92,3 +92,17 @@ def test_interactive_curves_hold_the_measured_points(one):
     drawn = sorted(pair for curve in curves for pair in zip(curve["bpp"], curve["weighted_map"], strict=True))
     assert drawn == sorted((e.metrics.bpp, e.metrics.weighted_map.value) for e in study.evaluated)
     assert "</script" not in interactive.as_json([{"label": "</script><script>alert(1)</script>"}])
+
+
+def test_several_codecs_open_with_the_safe_compression_of_each(one, tmp_path):
+    folder = doubled(one, tmp_path / "study", codec="webp")
+    report.make_report(folder, margin=0.9)  # so wide that every compared quality is safe
+    series = findings.series_of(read_study(folder))
+    answers = [safe_compression.maximum_safe(s, read_study(folder).results.comparisons, 0.9) for s in series]
+    rows = {(row[1].text, row[2].text): row for row in safe_compression.overview(series, answers).rows}
+    assert rows["JPEG", "off the shelf"][3].text == "JPEG 5"
+    assert rows["JPEG", "off the shelf"][5].text == words.rate(series[0].rows[-1].bpp)
+    assert rows["WebP", "off the shelf"][3].text == "not compared"  # the study compared JPEG alone
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.index("Maximum safe compression") < text.index("At JPEG 5 the frames take")
+    assert safe_compression.overview(series[:1], answers[:1]) is None

@@ -57,11 +57,13 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         except InputError as error:
             no_pictures[series.name] = str(error)
     drawn = _drawings(study, series_list, truths)
+    safe = [safe_compression.maximum_safe(series, study.results.comparisons, margin) for series in series_list]
     page = _template().render(
         study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
-        safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet())
-               for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin)]
-              for series in series_list], lmu=_lmu_sentence() if drawn["kept"] else "",
+        safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet()) for answer in answers]
+              for series, answers in zip(series_list, safe, strict=True)],
+        overview=safe_compression.overview(series_list, safe), margin=margin,
+        lmu=_lmu_sentence() if drawn["kept"] else "",
         curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
         tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
         codecs=comparing.codecs_of(series_list), grey=comparing.grey_of(series_list), times=comparing.times_of(study),

@@ -9,6 +9,7 @@ make a false claim likelier: Maurer, Hothorn and Lehmacher 1995.
 import dataclasses
 
 from tfod_compress.report import findings, words
+from tfod_compress.report.tables import Entry, Table
 
 MARGIN = 0.02
 """Loss of weighted mAP that does not matter, unless the caller says otherwise."""
@@ -139,6 +140,35 @@ def told(series, safe, fleet):
     sentence = (f"Maximum safe compression {who} ({within} of {best.name}): {row.name}, {words.percent(row.share)} of "
                 f"the size of {best.name}, {words.rate(row.bpp)} bits per pixel.")
     return sentence, [_next_sentence(safe), *_savings(best, row, fleet)]
+
+
+def overview(series_list, answers):
+    """One row a detector, codec and regime: the strongest safe compression, what it stores and what it scores.
+
+    Args:
+      series_list: list of findings.Series.
+      answers: for each of them what `maximum_safe` gave.
+
+    Returns:
+      A tables.Table, or None where there is but one series, whose answer needs no table.
+    """
+    if len(series_list) < 2:
+        return None
+    rows = []
+    for series, found in zip(series_list, answers, strict=True):
+        for safe in found:
+            cells = [series.detector, words.codec_name(series.codec), words.regime_name(safe.regime)]
+            if safe.row is None:
+                cells += ["none found" if safe.why == WORSE else safe.why, "–", "–"]
+                score = Entry("–")
+            else:
+                found_score = safe.row.cells[safe.regime].estimate("weighted_map")
+                cells += [safe.row.name, words.percent(safe.row.share), words.rate(safe.row.bpp)]
+                score = Entry(words.score(found_score.value), words.interval(found_score.low, found_score.high))
+            rows.append((*map(Entry, cells), score))
+    columns = (Entry("detector"), Entry("codec"), Entry("regime"), Entry("safe up to"),
+               Entry("size", "of best quality"), Entry("rate", "bits/pixel"), Entry("weighted mAP", "there"))
+    return Table(columns, tuple(rows)) if rows else None
 
 
 def _next_sentence(safe):
