@@ -6,7 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress import odapi, pipeline_config
+from tfod_compress import moving_average, odapi, pipeline_config
 from tfod_compress.errors import InputError
 from tfod_compress.metrics.boxes import listed
 
@@ -33,7 +33,8 @@ class Detector:
         from object_detection.utils import config_util
 
         self.name = str(pipeline_config_path)
-        config = pipeline_config.read(pipeline_config_path).model
+        self._config = pipeline_config.read(pipeline_config_path)
+        config = self._config.model
         try:
             self._model = model or model_builder.build(config, is_training=False)
         except ValueError as error:
@@ -54,7 +55,7 @@ class Detector:
         self._variables = [variable for variable in by_reference.values() if variable.dtype.is_floating]
 
     def restore(self, checkpoint):
-        """Loads weights; every variable of the model must come from the checkpoint.
+        """Loads weights, averaged ones where the config asks for them; every variable must come from the checkpoint.
 
         Args:
           checkpoint: a model folder (its newest checkpoint) or a prefix such as model/ckpt-3.
@@ -88,6 +89,8 @@ class Detector:
                   if not np.isfinite(value).all()]
         if broken:
             raise InputError(f"{prefix}: holds NaN or infinite weights: {listed(broken)}; use an earlier checkpoint")
+        if moving_average.is_used(self._config):
+            moving_average.load(self._model, self._config, prefix)
         return prefix
 
     @property

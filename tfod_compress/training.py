@@ -5,6 +5,7 @@ last checkpoint, says nothing for 100 steps and restores without checking. This 
 its losses, its checkpoint format (`step`, `model`, `optimizer`) and its flags.
 """
 
+import contextlib
 import math
 import pathlib
 
@@ -15,6 +16,7 @@ from tfod_compress import (
     class_balance,
     devices,
     input_pipeline,
+    moving_average,
     odapi,
     pipeline_config,
     restore,
@@ -131,7 +133,8 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
     """Steps until `steps`, or until there is a reason to stop; returns the last losses."""
     def evaluate(step, prefix):
         log.pause()
-        results = evaluations.run(trainer.model, step, prefix)
+        with moving_average.averaged(trainer.optimizer) if trainer.averages else contextlib.nullcontext():
+            results = evaluations.run(trainer.model, step, prefix)
         log.evaluated(step, results)
         for record_set in evaluations.sets:
             shown = training_pictures.of_evaluation(record_set, evaluations.folder(step) / record_set.name)
@@ -194,6 +197,11 @@ class _Trainer:
         self.checkpoint = tf.train.Checkpoint(step=self.step, model=self.model, optimizer=self.optimizer)
 
     @property
+    def averages(self):
+        """Whether a moving average of the weights is kept, which is what is evaluated."""
+        return moving_average.is_used(self.config)
+
+    @property
     def step_number(self):
         return int(self.step.numpy())
 
@@ -213,11 +221,11 @@ class _Trainer:
             image, shapes = self.model.preprocess(tf.zeros([1, height, width, 3]))
             return self.model.postprocess(self.model.predict(image, shapes), shapes)
 
-        if self.train_config.optimizer.use_moving_average:
-            raise InputError("use_moving_average: averaged weights are not supported yet; set it to false")
         self.model._is_training = False  # Faster R-CNN wants ground truth else; train_step sets it
         tf.keras.backend.set_learning_phase(False)
         predict()
+        if self.averages:
+            moving_average.track(self.optimizer, self.model)
 
     def batches(self, frames, order):
         """The (features, labels) of every step from the present one on, as a dataset of the strategy's kind."""

@@ -95,12 +95,16 @@ class Evaluations:
         if not self.done(step, history):
             raise InputError(f"{self.best_of}: {self.metric} is undefined on its val frames; choose another "
                              "--best_metric")
-        value, best = max(values, key=lambda pair: (pair[0], -pair[1]))
+        value, best = self.best(history)
         if best == step:
             self._copy(step, pathlib.Path(prefix), value)
             return f"step {step}: {self.metric} {value:.4f} on {self.best_of}, the best so far; kept in best/"
         return (f"step {step}: {self.metric} {values[-1][0]:.4f} on {self.best_of}; the best is {value:.4f} at step "
                 f"{best}")
+
+    def best(self, history):
+        """(value, step) of the best evaluation in the rows of metrics.jsonl, the first of equals."""
+        return max(self._values(history), key=lambda pair: (pair[0], -pair[1]))
 
     def exhausted(self, history):
         """Whether the last `patience` evaluations brought nothing better than one before them."""
