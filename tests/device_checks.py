@@ -1,0 +1,76 @@
+"""Runs training steps on two virtual CPU devices, in parts, and in other precisions: python -m tests.device_checks OUT.
+
+A process of its own, because devices have to be divided before TensorFlow's first op. Writes JSON:
+{case: {"losses": [{name: value}, …], "weights": largest difference from one device's weights, "moved": …}}.
+"""
+
+import json
+import sys
+
+STEPS, BATCH = 2, 4
+FROZEN = "model { ssd { freeze_batchnorm: true } } "
+CLIPPED = "train_config { gradient_clipping_by_norm: 0.5 } "
+
+
+def main(output):
+    import numpy as np
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    from tfod_compress import devices, odapi
+
+    odapi.install()
+    from tests import test_training_parity as parity
+
+    def run(config, start=None, strategy=None, **options):
+        """(losses of each step, weights before, weights after)."""
+        scope = strategy or tf.distribute.get_strategy()
+        with scope.scope():
+            trained = parity.Trained(config)
+        if start is None:
+            start = [variable.numpy() for variable in trained.model.variables]
+        for variable, value in zip(trained.model.variables, start, strict=True):
+            variable.assign(value)
+        from tfod_compress import train_step
+
+        step = train_step.build(trained.model, trained.optimizer, trained.config, trained.step, 5, strategy=strategy,
+                                **options)
+        losses = []
+        for number in range(STEPS):
+            batch = tf.data.Dataset.from_tensor_slices(trained.batch(number, BATCH))
+            shares = scope.distribute_datasets_from_function(
+                lambda context, batch=batch: batch.batch(context.get_per_replica_batch_size(BATCH)))
+            losses.append({name: float(loss) for name, loss in step(iter(shares)).items()})
+        return losses, start, [variable.numpy() for variable in trained.model.variables]
+
+    def largest(one, other):
+        return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+
+    report = {}
+    for name in ("hard mining", "focal loss, unpadded, not normalised"):
+        template, changes = parity.SSD[name]
+        config = parity.ssd_config(template, changes + FROZEN + CLIPPED)
+        losses, start, weights = run(config)
+        report[name] = {"losses": losses, "moved": largest(start, weights)}
+        others = {"two devices": {"strategy": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])},
+                  "two parts": {"accumulate": 2}}
+        if name == "hard mining":
+            others["four parts on two devices"] = {**others["two devices"], "accumulate": 2}
+        for other, options in others.items():
+            found, _, after = run(config, start, **options)
+            report[f"{name}, {other}"] = {"losses": found, "weights": largest(weights, after)}
+    config = parity.ssd_config(*parity.SSD["hard mining"])
+    devices.set_precision("bfloat16")
+    losses, start, weights = run(config, start)
+    report["bfloat16"] = {"losses": losses, "moved": largest(start, weights)}
+    scale = devices.set_precision("float16")
+    losses, start, weights = run(config, start, loss_scale=scale)
+    report["float16"] = {"losses": losses, "moved": largest(start, weights), "scale": float(scale.value)}
+    devices.set_precision("float32")
+    with open(output, "w", encoding="utf-8") as file:
+        json.dump(report, file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
