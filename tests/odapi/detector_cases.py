@@ -43,17 +43,18 @@ def config(archive, *changes):
     return text_format.MessageToString(message).replace("feature_extractor {", "feature_extractor {\n# UNKNOWN", 1)
 
 
-def case(archive, seed, *changes, sizes=SIZES, files=ALL_FILES, width=None):
+def case(archive, seed, *changes, sizes=SIZES, files=ALL_FILES, width=None, carry_over=False):
     """A case for tf1_detectors and detector_checks."""
     return {"network": "detector", "name_in_zoo": archive, "archive": zoo.find(archive).name, "seed": seed,
-            "config": config(archive, *changes), "sizes": sizes, "files": files, "width": width or {}}
+            "config": config(archive, *changes), "sizes": sizes, "files": files, "width": width or {},
+            "carry_over": carry_over}
 
 
 FAST = {
     "converted ssd": case("ssd_inception_v2_coco", 11, "num_classes: 5", ANY_SIZE,
                           "feature_extractor { depth_multiplier: 0.35 }"),
     "converted faster_rcnn": case("faster_rcnn_inception_v2_coco", 12, "num_classes: 5", SMALL,
-                                  "first_stage_max_proposals: 16", width=NARROW),
+                                  "first_stage_max_proposals: 16", width=NARROW, carry_over=True),
 }
 SLOW = {
     # As the zoo has it, with the config left out as in 2017.
@@ -61,9 +62,9 @@ SLOW = {
                                files=["model.ckpt"]),
     "converted ssd_2018": case("ssd_inception_v2_coco_2018_01_28", 14, ANY_SIZE, sizes=SIZES),
     "converted faster_rcnn_inception_v2": case(
-        "faster_rcnn_inception_v2_coco", 15, "first_stage_max_proposals: 20", SMALL, files=["frozen", "pipeline"]),
+        "faster_rcnn_inception_v2_coco", 15, "first_stage_max_proposals: 20", SMALL, files=ALL_FILES[1:]),
     "converted faster_rcnn_resnet101": case(
-        "faster_rcnn_resnet101_kitti", 16, "first_stage_max_proposals: 20", SMALL, files=["model.ckpt", "pipeline"]),
+        "faster_rcnn_resnet101_kitti", 16, "first_stage_max_proposals: 20", SMALL, files=["model.ckpt", "pipeline.config"]),
     "converted faster_rcnn_resnet50": case(
-        "faster_rcnn_resnet50_coco", 17, "first_stage_max_proposals: 20", SMALL, files=["model.ckpt", "pipeline"]),
+        "faster_rcnn_resnet50_coco", 17, "first_stage_max_proposals: 20", SMALL, files=["model.ckpt", "pipeline.config"]),
 }

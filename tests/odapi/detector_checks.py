@@ -50,7 +50,8 @@ def _compare(case, folder):
     for i in range(len(case["sizes"])):
         for name, found in run(oracle[f"inputs/{i}"]).items():
             outputs.append({"name": name, **difference(found.numpy(), oracle[f"outputs/{i}/{name}"])})
-    return {"record": record, "files": sorted(path.name for path in output.iterdir()), "outputs": outputs,
+    carried = carry_over(config.model, output) if case["carry_over"] else None
+    return {"carried": carried, "record": record, "files": sorted(path.name for path in output.iterdir()), "outputs": outputs,
             "variables": len(model.variables), "restored": restored}
 
 
@@ -64,6 +65,26 @@ def restore(model, prefix, kind):
     load_fine_tune_checkpoint(model, prefix, kind, train_pb2.CheckpointVersion.V2, False, None, None)
     left = [v.name for v in model.variables if (v.numpy() == FORGOTTEN).any()]
     return {"left": left, "step": getattr(model, "_training_step", None)}
+
+
+def carry_over(model_config, checkpoint):
+    """What a detector of two more classes takes from the checkpoint, heads included: the names that stay fresh."""
+    from object_detection.builders import model_builder
+
+    from tfod_compress import restore
+
+    architecture = getattr(model_config, model_config.WhichOneof("model"))
+    architecture.num_classes += 2
+    model = model_builder.build(model_config, is_training=True)
+    architecture.num_classes -= 2
+    inputs = tf.zeros([1, 64, 64, 3]), tf.constant([[64, 64, 3]])
+    model.provide_groundtruth([tf.constant([[0.1, 0.1, 0.9, 0.9]])], [tf.one_hot([0], architecture.num_classes + 2)])
+    model.predict(*inputs)
+    for variable in model.variables:
+        variable.assign(tf.fill(variable.shape, FORGOTTEN))
+    kept = restore.start_from(model, checkpoint, "detection", with_heads=True)
+    untouched = [v.name for v in model.variables if (v.numpy() == FORGOTTEN).any()]
+    return {"untouched": untouched, "reasons": {v.name: kept[v.ref()] for v in model.variables if v.ref() in kept}}
 
 
 def difference(found, expected):

@@ -1,5 +1,9 @@
 """Converted zoo detectors compute TF1's numbers, and their checkpoints restore by every type."""
 
+import functools
+import http.server
+import threading
+
 import pytest
 
 from tests.odapi.detector_cases import FAST, SLOW
@@ -51,3 +55,48 @@ def check_restores(restored, ssd):
     extra = {name for name in restored["classification"]["left"] if not any(head in name for head in heads)}
     assert len(extra) == (40 if ssd else 0)  # SSD's four further feature maps are no part of the classifier
     assert all("FeatureMaps" in name or "_Conv2d_" in name for name in extra)
+
+
+def test_a_detector_of_other_classes_keeps_the_region_proposals(fast_report):
+    """The stock path forgets them; the second stage's two heads depend on the classes and start fresh."""
+    found = fast_report["converted faster_rcnn"]["carried"]
+    assert sorted(found["untouched"]) == sorted(found["reasons"])
+    assert len(found["untouched"]) == 4
+    assert all("_dense/" in name for name in found["untouched"])
+    assert all("in the checkpoint" in reason and " here" in reason for reason in found["reasons"].values())
+
+
+def test_command_downloads_converts_and_remembers(fast_report, parity_folder, run_tool, tmp_path):
+    """From a server on this machine, the archive that TF1's own code filled."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=parity_folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        process = run_tool(
+            "fetch_checkpoint", "ssd_inception_v2_coco", "--zoo", f"http://127.0.0.1:{server.server_port}/",
+            "--downloads", tmp_path / "downloads", "--output", tmp_path / "ssd")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert process.returncode == 0, process.stderr
+    assert "kB" not in process.stderr
+    name = "ssd_inception_v2_coco_2018_01_28"
+    assert f"{name}.tar.gz " in process.stdout, "the bar"
+    assert "dropped model.ssd.feature_extractor.batch_norm_trainable" in process.stdout
+    assert f"{tmp_path / 'ssd'}: {name}, all 410 variables from model.ckpt, 5 classes" in process.stdout
+    assert sorted(path.name for path in (tmp_path / "ssd").iterdir()) == [
+        "checkpoint", "ckpt-0.data-00000-of-00001", "ckpt-0.index", "conversion.json", "pipeline.config"]
+    assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["sha256.json"]
+    assert fast_report["converted ssd"]["record"]["archive"]["sha256"] in (
+        tmp_path / "downloads" / "sha256.json").read_text()
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), [
+    ([], 2, "give one name"), (["ssd_inception_v2_coco", "--archive", "a", "--zoo", "b"], 2, "--archive goes without"),
+    (["ssd_mobilenet_v1_coco"], 1, "there are: ssd_inception_v2_coco_2018_01_28")])
+def test_command_tells_mistakes_before_tensorflow(run_tool, tmp_path, arguments, code, told):
+    process = run_tool("fetch_checkpoint", *arguments, "--output", tmp_path / "out")
+    assert process.returncode == code
+    assert told in process.stderr
+    assert process.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -17,6 +17,8 @@ _LEFT_OVER = (
 )
 # What freezing leaves of a variable: a constant of its name, of the node that read it, or of that node folded.
 _FROZEN = re.compile(rf"(?P<name>.*/(?:{'|'.join(tf1_names.VARIABLES)}))(?:/read(?:/_\d+__cf__\d+)?)?")
+# What TensorFlow's reader raises for damaged files.
+_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 
 
 class Checkpoint:
@@ -39,14 +41,14 @@ class Checkpoint:
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             self.shapes = dict(self._reader.get_variable_to_shape_map())
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise InputError(f"{self.name}: cannot be read as a checkpoint: {_first_line(error)}") from error
 
     def read(self, name):
         """The variable's value, a NumPy array."""
         try:
             return self._reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise InputError(f"{self.name}: {name} cannot be read: {_first_line(error)}") from error
 
 
