@@ -327,13 +327,18 @@ def test_browser_draws_the_page(finished, tmp_path, scheme):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("chromium is not installed")
-    probe = ("<script>addEventListener('load', () => { const bad = []; for (const e of document.querySelectorAll("
-             "'svg.figure, svg.view')) if (!(e.getBoundingClientRect().width > 99 && e.getBBox().height > 50)) "
-             "bad.push(e.getAttribute('aria-label')); document.body.setAttribute('data-probe', JSON.stringify({bad, "
-             "paper: getComputedStyle(document.body).backgroundColor, loaded: performance.getEntriesByType('resource')"
-             ".map(e => e.name).filter(n => !n.startsWith('data:'))})) })</script></body>")
+    probe = """<script>addEventListener('load', () => {
+      const all = selector => [...document.querySelectorAll(selector)];
+      const drawn = e => e.getBoundingClientRect().width > 99 && e.getBBox().height > 50;
+      document.body.setAttribute('data-probe', JSON.stringify({
+        bad: all('figure:not(#figure-rate_accuracy) > svg.figure, svg.view').filter(e => !drawn(e)).map(e => e.ariaLabel),
+        curves: all('#chart .scatterlayer .trace').length, switches: all('#shown input').length,
+        paper: getComputedStyle(document.body).backgroundColor,
+        loaded: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))}))
+    })</script></body>"""
     page = tmp_path / "probed.html"
-    page.write_text((finished / "report.html").read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
+    head, _, tail = (finished / "report.html").read_text(encoding="utf-8").rpartition("</body>")
+    page.write_text(head + probe + tail, encoding="utf-8")
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
@@ -345,7 +350,8 @@ def test_browser_draws_the_page(finished, tmp_path, scheme):
     found = dict((name, value) for _, name, value in _attributes(done.stdout) if name == "data-probe")
     seen = json.loads(found["data-probe"])
     dark = tuple(int(theme.COLOURS["paper"][scheme == "dark"][i:i + 2], 16) for i in (1, 3, 5))
-    assert seen == {"bad": [], "paper": f"rgb{dark}", "loaded": []}
+    regimes = len(report_study.REGIMES)
+    assert seen == {"bad": [], "curves": regimes, "switches": regimes, "paper": f"rgb{dark}", "loaded": []}
 
 
 def _attributes(text):
