@@ -331,7 +331,7 @@ def test_browser_draws_the_page(finished, tmp_path, scheme):
       const all = selector => [...document.querySelectorAll(selector)];
       const drawn = e => e.getBoundingClientRect().width > 99 && e.getBBox().height > 50;
       document.body.setAttribute('data-probe', JSON.stringify({
-        bad: all('figure:not(#figure-rate_accuracy) > svg.figure, svg.view').filter(e => !drawn(e)).map(e => e.ariaLabel),
+        bad: all('figure:not(#figure-rate_accuracy) > svg, svg.view').filter(e => !drawn(e)).map(e => e.ariaLabel),
         curves: all('#chart .scatterlayer .trace').length, switches: all('#shown input').length,
         paper: getComputedStyle(document.body).backgroundColor,
         loaded: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))}))
