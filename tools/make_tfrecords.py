@@ -6,9 +6,12 @@ Examples:
   python -m tools.make_tfrecords --frames kitti/image_2 --labels kitti/label_2 --class_map kitti.yaml --quality 20
   python -m tools.make_tfrecords --codec png
   python -m tools.make_tfrecords --codec webp --target_bpp 0.1,0.2,0.5
+  python -m tools.make_tfrecords --codec h264 --quality 23,25,30,40,50 --split_by '^(seq\\d+)/' --keep_bitstreams coded
 
 Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV. A run that was
-interrupted goes on where it stopped when the same command is given again.
+interrupted goes on where it stopped when the same command is given again. TensorFlow reads JPEG and PNG: for other
+codecs the records hold a lossless PNG of the decoded pixels, and the size that counts is in image/compressed_bytes
+and images.csv. h264 is video: the first group of --split_by is a sequence, or without it each folder.
 """
 
 from absl import flags
@@ -48,6 +51,7 @@ _MEASURE = flags.DEFINE_enum("measure", "sample", ["all", "sample", "none"], "Fr
 _DUPLICATES = flags.DEFINE_enum(
     "duplicates", "together", ["together", "ignore"], "Frames with identical pixels: keep them on one side (and stop "
     "where --split_by or --split_files separate them), or do not look for them.")
+_KEEP = flags.DEFINE_string("keep_bitstreams", None, "Folder that also gets the coded files, as the codec wrote them.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Make record sets anew that were made from something else.")
 
 
@@ -68,7 +72,7 @@ def main():
         folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value, workers_count=_WORKERS.value or None,
         on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
         min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value, duplicates=_DUPLICATES.value,
-        measure=_MEASURE.value, overwrite=_OVERWRITE.value, say=print)
+        measure=_MEASURE.value, keep_bitstreams=_KEEP.value, overwrite=_OVERWRITE.value, say=print)
     print(summary.text(made))
 
 

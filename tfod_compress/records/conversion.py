@@ -12,10 +12,11 @@ import sys
 
 import tfod_compress
 from tfod_compress import codecs, progress, rate_matching
+from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
-from tfod_compress.records import folders, publish, shards, survey, workers
+from tfod_compress.records import bitstreams, folders, publish, sequences, shards, survey, workers
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
 # Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.
@@ -39,7 +40,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
             split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
             unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, duplicates="together", measure="sample",
-            overwrite=False, command=None, say=lambda line: None):
+            keep_bitstreams=None, overwrite=False, command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
     Args:
@@ -56,7 +57,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       names_file: YOLO's file of class names, or None; see `open_labels`.
       val_fraction: share of the frames, 0 to 1.
       test_fraction: likewise.
-      split_by: regular expression on source_id whose group stays on one side; None: each frame by itself.
+      split_by: regular expression on source_id whose group stays on one side; None: each frame by itself. For video
+        codecs the group is a sequence; None: each folder of frames.
       split_files: folder of train.txt, val.txt and perhaps test.txt, instead of fractions.
       folds: K > 1 makes the splits fold0 to foldK-1 instead of train and val.
       seed: of the assignment to splits.
@@ -70,6 +72,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       duplicates: "together" keeps frames with identical pixels on one side, and stops where split_by or
         split_files separate them; "ignore" does not look.
       measure: PSNR of "all" frames, a "sample", or "none".
+      keep_bitstreams: folder that gets the coded files, in a folder for each record set; None keeps none.
       overwrite: make anew what was made from other input or settings.
       command: what to write into the manifest as the command.
       say: called with each line that the user should read.
@@ -91,6 +94,10 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     names = read_class_map(class_map) if class_map else {}
     found = find_frames(frames)
+    sequences_by = None
+    if isinstance(coder, VideoCodec):
+        sequences_by = sequences.pattern([frame.source_id for frame in found], split_by)
+        split_by = None if split_files else sequences_by
     source, label_format = open_labels(
         labels, label_format, [frame.source_id for frame in found], names_file, may_be_empty=unlabelled == "negative")
     mapping = ClassMap(names, ignored_names(label_format))
@@ -98,6 +105,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     with workers.pool(job, workers_count or len(os.sched_getaffinity(0))) as pool:
         good, broken = survey.usable(frames, found, source, mapping, pool.run, on_broken=on_broken,
                                      max_broken=max_broken, unlabelled=unlabelled, say=say)
+        if sequences_by:
+            sequences.check_sizes(good, sequences_by)
         found = survey.divide(
             frames, good, broken, val_fraction=val_fraction, test_fraction=test_fraction, split_by=split_by,
             split_files=split_files, folds=folds, seed=seed, duplicates=duplicates, max_pixels=max_pixels, say=say)
@@ -105,14 +114,16 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
             say(f"warning: {line}")
         head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
                 "lossless": coder.lossless, "split_by": split_by, "version": tfod_compress.__version__}
+        if sequences_by:
+            head["sequences_by"] = sequences_by
         plan = {**head, "label_format": label_format, "class_map": names, "val_fraction": val_fraction,
                 "test_fraction": test_fraction, "split_files": bool(split_files), "folds": folds, "seed": seed,
                 "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
                 "max_pixels": max_pixels, "duplicates": duplicates, "measure": measure, **found.digests()}
         head |= {"command": command or _command(), "warnings": found.warnings}
-        todo, split_names = _shards(found, num_shards, measure, seed)
+        todo, split_names = _shards(found, num_shards, measure, seed, sequences_by)
         with folders.locked(targets.values()):
-            return _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool, say)
+            return _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_bitstreams, pool, say)
 
 
 def shard_count(frames, asked):
@@ -133,6 +144,8 @@ def _wanted(coder, qualities, target_bpp, rate_per_frame):
     for bpp in target_bpp:
         if not 0 < bpp < math.inf:
             raise InputError(f"--target_bpp {bpp:g}: must be above 0")
+    if isinstance(coder, VideoCodec):
+        raise InputError(f"--target_bpp is for codecs of single frames; give {coder.name} a --quality")
     rate_matching.Levels(coder)
     found = [rate_matching.RateTarget(float(bpp), rate_per_frame) for bpp in dict.fromkeys(target_bpp)]
     return {target: rate_matching.record_set_name(coder, target) for target in found}
@@ -145,7 +158,7 @@ def _entries(key):
     return {"quality": key}
 
 
-def _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool, say):
+def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_bitstreams, pool, say):
     """Writes the record sets that are not there yet; the caller holds their locks."""
     plans = {key: {**plan, **_entries(key)} for key in targets}
     due = folders.choose(targets, plans, overwrite)
@@ -153,12 +166,17 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool,
     # Where only the last step is missing, the notes about shards may be gone already.
     partial = {key: folder for key, folder in growing.items()
                if folders.read_manifest(folder).get("plan") != plans[key]}
+    kept = {key: pathlib.Path(keep_bitstreams) / path.name for key, path in targets.items()} if keep_bitstreams else {}
+    for key, folder in kept.items():
+        bitstreams.check(folder, plans[key], overwrite)
     rates = _matched(partial, targets, plans, coder, found, pool, say)
-    exact = {dataclasses.replace(key, quality=rates[key]["quality"]) if key in rates else key: folder
-             for key, folder in partial.items()}
-    tasks = _missing(todo, exact)
-    if tasks:
+    exact = {_exact(targets[key], key, rates): folder for key, folder in partial.items()}
+    tasks = _missing(todo, exact, {
+        _exact(targets[key], key, rates): folder for key, folder in kept.items()}, coder.extension)
+    if any(shard.folders for shard in tasks):
         _check_space(tasks, found, exact, pool, say)
+    for key, folder in kept.items():
+        bitstreams.prepare(folder, plans[key])
     for key in partial:
         folders.prepare(targets[key], plans[key])
         if key in rates:
@@ -179,6 +197,15 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, pool,
                              "the shards that were finished are kept") from error
         raise
     return [Made(path, folders.read_manifest(path), quality not in due) for quality, path in targets.items()]
+
+
+def _exact(target, key, rates):
+    """A record set's quality, or its `RateTarget` with the quality that was found for it."""
+    if not isinstance(key, rate_matching.RateTarget) or key.per_frame:
+        return key
+    found = rates[key] if key in rates else folders.read_manifest(folders.unfinished(target)) or (
+        folders.read_manifest(target))
+    return dataclasses.replace(key, quality=found["quality"])
 
 
 def _matched(partial, targets, plans, coder, found, pool, say):
@@ -209,14 +236,23 @@ def _coded(pool, frames, qualities, what):
     return totals
 
 
-def _missing(todo, growing):
-    """The shards that are not whole in every growing folder, large ones first."""
+def _missing(todo, growing, kept, extension):
+    """The shards that are not whole in every growing folder, or lack bitstreams that are to be kept, large ones first.
+
+    Args:
+      todo: [Shard].
+      growing: {quality: folder of the unfinished record set}.
+      kept: {quality: folder of bitstreams}.
+      extension: of a bitstream's file.
+    """
     tasks = []
     for shard in todo:
         missing = {quality: str(folder) for quality, folder in growing.items()
                    if not shards.finished_note(folder, shard.name)}
-        if missing:
-            tasks.append(dataclasses.replace(shard, folders=missing))
+        files = {quality: str(folder) for quality, folder in kept.items()
+                 if not bitstreams.complete(folder, shard, extension)}
+        if missing or files:
+            tasks.append(dataclasses.replace(shard, folders=missing, bitstreams=files))
     return sorted(tasks, key=lambda shard: -len(shard.frames))
 
 
@@ -254,8 +290,11 @@ def _write(tasks, sets, pool):
             pass
 
 
-def _shards(found, num_shards, measure, seed):
-    """([Shard] without folders, [split names]): neighbouring frames go to different shards of their split."""
+def _shards(found, num_shards, measure, seed, sequences_by):
+    """([Shard] without folders, [split names]).
+
+    Neighbouring frames go to different shards of their split; with `sequences_by`, whole sequences.
+    """
     by_side = {}
     for (frame, _), side in zip(found.good, found.sides, strict=True):
         by_side.setdefault(side, []).append(frame)
@@ -263,11 +302,17 @@ def _shards(found, num_shards, measure, seed):
     measured = _measured(found.good, measure, seed)
     made = []
     for side in order:
-        names = shards.shard_names(side, shard_count(len(by_side[side]), num_shards))
-        for index, name in enumerate(names):
-            members = by_side[side][index::len(names)]
-            made.append(shards.Shard(name, side, members, frozenset(
-                frame.source_id for frame in members if frame.source_id in measured), {}))
+        members = by_side[side]
+        count = shard_count(len(members), num_shards)
+        if sequences_by:
+            parts = sequences.in_shards(members, sequences_by, count)
+        else:
+            parts = [[[frame] for frame in members[index::count]] for index in range(count)]
+        for name, part in zip(shards.shard_names(side, len(parts)), parts, strict=True):
+            frames = [frame for sequence in part for frame in sequence]
+            made.append(shards.Shard(
+                name, side, frames, measured.intersection(frame.source_id for frame in frames), {},
+                sequences=tuple(map(len, part)) if sequences_by else ()))
     return made, order
 
 

@@ -1,4 +1,4 @@
-"""Write one shard of every record set of a run: each frame is read once and coded at every quality."""
+"""Write one shard of every record set of a run: its frames are coded at every quality in one pass."""
 
 import concurrent.futures
 import contextlib
@@ -8,16 +8,13 @@ import json
 import os
 import pathlib
 
-from tfod_compress.codecs import get as get_codec
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
-from tfod_compress.frames import BrokenFrame, contiguous, read_frame
 from tfod_compress.labels.base import FrameLabels
 from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import LABEL_MAP
-from tfod_compress.quality.psnr import psnr_db
-from tfod_compress.rate_matching import RateTarget, encode_at
-from tfod_compress.records import example
+from tfod_compress.rate_matching import RateTarget
+from tfod_compress.records import bitstreams, coding, example
 from tfod_compress.records.framing import frame as record_frame
 
 FLUSH_BYTES = 4_000_000  # written to a shard before the disk is asked to take them
@@ -33,6 +30,8 @@ class Shard:
       frames: [FramePath].
       measured: source_ids of the frames whose PSNR is measured.
       folders: {quality, or `RateTarget` with its quality found: folder of the unfinished record set}.
+      bitstreams: {the same: folder that gets the coded files}, where they are to be kept.
+      sequences: for video, the number of frames of each sequence; `frames` holds them one after the other.
     """
 
     name: str
@@ -40,6 +39,8 @@ class Shard:
     frames: list
     measured: frozenset
     folders: dict
+    bitstreams: dict = dataclasses.field(default_factory=dict)
+    sequences: tuple = ()
 
 
 def shard_names(split, count):
@@ -96,70 +97,33 @@ def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_fram
     Raises:
       InputError: a frame can no longer be read.
     """
-    qualities = list(shard.folders)
     with contextlib.ExitStack() as stack:
         # The disk takes the first frames while the next ones are coded, instead of all of them at the end.
         disk = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
         writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk,
                                                isinstance(quality, RateTarget) and quality.per_frame))
                    for quality, folder in shard.folders.items()]
-        for path in shard.frames:
-            rgb, boxes = _read(path, labels, class_map, min_box_px, max_pixels)
+        code = coding.sequences if shard.sequences else coding.frames
+        for path, rgb, boxes, coded in code(
+                shard, codec, lambda path: _read(path, labels, class_map, min_box_px, max_pixels),
+                lambda key, source_id, data: bitstreams.write(shard.bitstreams[key], source_id, codec.extension, data)):
             height, width, _ = rgb.shape
             part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes)
-            measured = path.source_id in shard.measured
-            source = contiguous(rgb) if measured else rgb
-            for writer, (used, data) in zip(writers, encode_at(codec, rgb, qualities), strict=True):
-                stored, stored_as, psnr = _stored(source, data, codec, measured)
-                writer.add(example.build(part, stored, stored_as, len(data)), path.source_id, width, height,
-                           len(data), psnr, boxes, used)
+            for writer, made in zip(writers, coded, strict=True):
+                writer.add(example.build(part, made.stored, made.format, made.size), path.source_id, width, height,
+                           made, boxes)
             on_frame(1, rgb.size)
     for folder, writer in zip(shard.folders.values(), writers, strict=True):
         write_json(note_path(folder, shard.name), {"split": shard.split, **writer.note})
 
 
 def _read(path, labels, class_map, min_box_px, max_pixels):
-    rgb = _pixels(path, max_pixels)
+    rgb = coding.pixels(path, max_pixels)
     found = labels.read(path.source_id) if labels.has(path.source_id) else FrameLabels([])
     try:
         return rgb, clean(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)
     except KeyError as error:
         raise InputError(f"{path.path}: its labels changed while they were converted; run again") from error
-
-
-def sizes_of(path, codec, qualities, max_pixels):
-    """Bytes of what a record stores of one frame, at each quality: to estimate the space a run needs."""
-    coded = [data for _, data in encode_at(codec, _pixels(path, max_pixels), qualities)]
-    if codec.stored_as is None:
-        coded = [get_codec("png").encode(codec.decode(data)) for data in coded]
-    return [len(data) for data in coded]
-
-
-def coded_bytes(frames, codec, qualities, max_pixels):
-    """[bytes of all `frames` together as coded, at each quality]."""
-    totals = [0] * len(qualities)
-    for path in frames:
-        for index, data in enumerate(codec.encode_many(_pixels(path, max_pixels), qualities)):
-            totals[index] += len(data)
-    return totals
-
-
-def _pixels(path, max_pixels):
-    try:
-        return read_frame(path.path, max_pixels)
-    except BrokenFrame as error:
-        raise InputError(f"{path.path}: changed while it was converted ({error}); run again") from error
-
-
-def _stored(rgb, data, codec, measure):
-    """(bytes that a record stores, "jpeg" or "png", PSNR in dB or None) of a frame and its coded `data`."""
-    decoded = codec.decode(data) if (measure and not codec.lossless) or codec.stored_as is None else None
-    psnr = None
-    if measure:
-        psnr = float("inf") if codec.lossless else psnr_db(rgb, decoded)
-    if codec.stored_as is None:
-        return get_codec("png").encode(decoded), "png", psnr
-    return data, codec.stored_as, psnr
 
 
 class _Writer:
@@ -186,7 +150,7 @@ class _Writer:
             raise failed
         return self._context.__exit__(*error)
 
-    def add(self, data, source_id, width, height, coded_bytes, psnr, boxes, quality):
+    def add(self, data, source_id, width, height, coded, boxes):
         header, footer = record_frame(data)
         for part in (header, data, footer):
             self._file.write(part)
@@ -196,10 +160,11 @@ class _Writer:
             self._file.flush()
             self._flushed = self.note["bytes"]
             self._flushing = self._disk.submit(os.fsync, self._file.fileno())
+        psnr = coded.psnr
         if psnr is not None:
             psnr = "inf" if psnr == float("inf") else round(psnr, 4)
-        row = [source_id, width, height, coded_bytes, psnr]
-        self.note["frames"].append([*row, quality] if self._own_qualities else row)
+        row = [source_id, width, height, coded.size, psnr]
+        self.note["frames"].append([*row, coded.quality] if self._own_qualities else row)
         for number in boxes.class_ids:
             self.note["boxes"][LABEL_MAP[int(number)]] += 1
         self.note["dropped"] += [[source_id, name, [str(round(edge, 3)) for edge in edges], reason]

@@ -13,8 +13,9 @@ import time
 
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
+from tfod_compress.records import coding
 from tfod_compress.records.scan import scan_frame
-from tfod_compress.records.shards import coded_bytes, sizes_of, write_shard
+from tfod_compress.records.shards import write_shard
 
 TICK_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -158,13 +159,13 @@ def scan_frames(frames):
 def stored_sizes(task):
     """Bytes that a record of a frame takes at each quality, in a worker; `task` is (FramePath, qualities)."""
     frame, qualities = task
-    return sizes_of(frame, _codec, qualities, _job.max_pixels)
+    return coding.stored_sizes(frame, _codec, qualities, _job.max_pixels)
 
 
 def coded_sizes(task):
     """[bytes of some frames together, at each quality], in a worker; `task` is ([FramePath], qualities)."""
     frames, qualities = task
-    return coded_bytes(frames, _codec, qualities, _job.max_pixels)
+    return coding.coded_sizes(frames, _codec, qualities, _job.max_pixels)
 
 
 def make_shard(shard):
@@ -198,3 +199,4 @@ def _know(job, counter, count):
 
     cv2.setNumThreads(1)
     _job, _codec, _counter, _count = job, codecs.get(job.codec), counter, count
+    _codec.max_pixels = max(_codec.max_pixels, job.max_pixels)
