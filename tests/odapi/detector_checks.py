@@ -51,8 +51,8 @@ def _compare(case, folder):
         for name, found in run(oracle[f"inputs/{i}"]).items():
             outputs.append({"name": name, **difference(found.numpy(), oracle[f"outputs/{i}/{name}"])})
     carried = carry_over(config.model, output) if case["carry_over"] else None
-    return {"carried": carried, "record": record, "files": sorted(path.name for path in output.iterdir()), "outputs": outputs,
-            "variables": len(model.variables), "restored": restored}
+    return {"record": record, "files": sorted(path.name for path in output.iterdir()), "outputs": outputs,
+            "variables": len(model.variables), "restored": restored, "carried": carried}
 
 
 def restore(model, prefix, kind):
