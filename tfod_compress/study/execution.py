@@ -1,87 +1,260 @@
-"""Run what is missing of a study. A node is done when its stamp is there, written after its command ended well."""
+"""Run what is missing of a study: one node after another, or several at once.
 
-import hashlib
-import json
+A failing node does not stop the others; what needs it is left out. Several runs may work on one folder, each on its
+slice: a node is held by a lock while it runs, and by its stamp afterwards.
+"""
+
+import ctypes
+import os
 import pathlib
+import signal
 import subprocess
+import sys
 import time
 
 import yaml
 
-from tfod_compress import __version__, pipeline_config
 from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
-from tfod_compress.study.graph import graph
+from tfod_compress.files import atomic_file
+from tfod_compress.study import stamps
+from tfod_compress.study.estimates import describe
+from tfod_compress.study.graph import chosen, graph
 from tfod_compress.study.results import write_results
-from tfod_compress.study.stamps import stamp_path
+
+TICK_SECONDS = 0.1
+TAIL_LINES = 12  # of a failed node's log
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # besides Ctrl-C
+_PR_SET_PDEATHSIG = 1
 
 
-def run(study, workdir, *, dry_run=False, say=print):
-    """Runs what is missing of a study and writes results.json and report.html.
+def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
+    """Runs what is missing of a study and writes results.json.
 
     Args:
-      study: a Study.
+      study: schema.Study.
       workdir: the study's folder.
       dry_run: print the graph, run nothing.
+      points: (index from 1, count): only that slice of the models, with all that they need; None for all.
+      jobs: how many nodes may run at once; with GPUs each has one of its own.
       say: called with each line for the user.
 
     Returns:
-      The names of the nodes that failed, or were left out because one that they need failed.
+      [line]: what was not done, each with its reason.
 
     Raises:
-      InputError: the folder holds results of a study with other settings.
+      InputError: the folder holds results of a study with other settings; frames are not named; more jobs than GPUs.
     """
     workdir = pathlib.Path(workdir)
-    nodes = graph(study, workdir)
-    digests = _digests(nodes, study)
-    done = {node.name: _is_done(workdir, node, digests[node.name]) for node in nodes}
+    nodes = everything = graph(study, workdir)
+    if points:
+        nodes = chosen(nodes, study, *points)
+    digests = stamps.digests(everything)
     if dry_run:
-        for node in nodes:
-            say(f"{'done   ' if done[node.name] else 'missing'}  {node.name}\n         {node.text}")
+        for line in describe(study, workdir, nodes, digests):
+            say(line)
         return []
+    if not study.data.make and not study.data.frames:
+        raise InputError("the study names no frames: give --frames and --labels, or set them in its data; "
+                         "--scale smoke makes its own")
+    for path in filter(None, (study.data.frames, study.data.labels, study.data.class_map, study.data.names)):
+        if not pathlib.Path(path).exists():
+            raise InputError(f"{path}: no such file or folder; it is named by the study's data")
+    slots = _slots(jobs, say)
+    for node in nodes:
+        stamps.read(workdir, node, digests[node.name])  # other settings are told before anything runs
     workdir.mkdir(parents=True, exist_ok=True)
     with atomic_file(workdir / "study.yaml", "w") as file:
         yaml.safe_dump(study.model_dump(mode="json"), file, sort_keys=False)
-    failed = []
-    for number, node in enumerate(nodes, 1):
-        if done[node.name]:
-            continue
-        if set(node.needs) & set(failed):
-            failed.append(node.name)
-            say(f"[{number}/{len(nodes)}] {node.name}: left out, because what it needs failed")
-            continue
-        say(f"[{number}/{len(nodes)}] {node.name}\n  {node.text}")
-        start = time.time()
-        status = subprocess.run(node.command).returncode
-        if status in (130, -2):
-            raise KeyboardInterrupt
-        if status:
-            failed.append(node.name)
-            say(f"[{number}/{len(nodes)}] {node.name}: failed with exit code {status}")
-            continue
-        write_json(stamp_path(workdir, node), {"digest": digests[node.name], "command": node.text,
-                                           "seconds": round(time.time() - start, 1)})
-    write_results(study, workdir, nodes)
-    return failed
+    problems = _Run(nodes, workdir, digests, slots, say).all()
+    while True:
+        with stamps.lock(workdir, "results") as held:
+            if held is not None:
+                write_results(study, workdir, everything, problems)
+                return problems
+        time.sleep(TICK_SECONDS)
 
 
-def _digests(nodes, study):
-    """node name -> a hash of its command, its detector's template and what it needs."""
-    templates = "".join((pipeline_config.TEMPLATES / f"{name}.config").read_text() for name in study.detectors)
-    digests = {}
-    for node in nodes:
-        parts = [node.text, __version__, *(digests[name] for name in node.needs)]
-        if node.tool == "make_pipeline_config":
-            parts.append(templates)
-        digests[node.name] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    return digests
+def _slots(jobs, say):
+    """[CUDA_VISIBLE_DEVICES or None]: what each of the jobs that run at once gets."""
+    if jobs == 1:
+        return [None]
+    gpus = visible_gpus()
+    if gpus and jobs > len(gpus):
+        raise InputError(f"--jobs {jobs}: there are {len(gpus)} GPUs, and each job needs its own")
+    if not gpus:
+        say(f"no GPU: {jobs} jobs share the {len(os.sched_getaffinity(0))} cores")
+    return gpus[:jobs] or [None] * jobs
 
-def _is_done(workdir, node, digest):
-    path = stamp_path(workdir, node)
-    if not path.is_file():
-        return False
-    stamp = json.loads(path.read_text())
-    if stamp["digest"] != digest:
-        raise InputError(f"{path}: {node.name!r} was done with other settings ({stamp['command']}); use another "
-                         f"--workdir, or delete {workdir} to start again")
-    return True
+
+def visible_gpus():
+    """[text for CUDA_VISIBLE_DEVICES] of each GPU that this process may use; asks neither CUDA nor TensorFlow."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [part.strip() for part in named.split(",") if part.strip() not in ("", "-1")]
+    try:
+        found = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = [line for line in found.stdout.splitlines() if line.startswith("GPU ")] if not found.returncode else []
+    return [str(index) for index in range(len(lines))]
+
+
+class _Job:
+    """A node that is running."""
+
+    def __init__(self, node, items, process, lock, slot, attempts, log):
+        self.node, self.items, self.process, self.lock, self.slot = node, items, process, lock, slot
+        self.attempts, self.log, self.began = attempts, log, time.monotonic()
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self.began
+
+
+class _Run:
+    """One pass over the nodes."""
+
+    def __init__(self, nodes, workdir, digests, slots, say):
+        self._nodes, self._workdir, self._digests, self._say = nodes, workdir, digests, say
+        self._free, self._alone = list(slots), len(slots) == 1
+        self._done, self._problems, self._jobs, self._waiting = set(), {}, [], set()
+        self._left_out = []
+
+    def all(self):
+        """Runs all; returns [line] of what was not done."""
+        before = {number: signal.getsignal(number) for number in _ENDING}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as nohup sets it
+                signal.signal(number, _interrupt)
+        left = list(self._nodes)
+        try:
+            while left or self._jobs:
+                left = [node for node in left if not self._settled(node)]
+                self._reap()
+                if left or self._jobs:
+                    time.sleep(TICK_SECONDS)
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return [*self._problems.values(), *self._left_out]
+
+    def _settled(self, node):
+        """Whether a node needs no more looking at: done, left out, or started now."""
+        failed = next((name for name in node.needs if name in self._problems), None)
+        if failed:
+            self._fail(node, f"left out, because {failed!r} failed")
+            return True
+        around = {*node.needs, *(item.needs for item in node.items if item.needs)}
+        if not around <= self._done | set(self._problems):
+            return False
+        items = tuple(item for item in node.items if item.needs not in self._problems)
+        if self._is_done(node, items):
+            self._finish(node, items)
+            return True
+        if node.items and not items:
+            self._fail(node, "left out, because all that it is about failed")
+            return True
+        if not self._free:
+            return False
+        lock = stamps.acquire(self._workdir, node.name)
+        if lock is None:
+            if node.name not in self._waiting:
+                self._waiting.add(node.name)
+                self._say(f"{self._title(node)}: another run does this; waiting")
+            return False
+        if self._is_done(node, items):  # by another run, meanwhile
+            os.close(lock)
+            self._finish(node, items)
+            return True
+        self._start(node, items, lock)
+        return True
+
+    def _is_done(self, node, items):
+        if stamps.read(self._workdir, node, self._digests[node.name]) is None:
+            return False
+        left = stamps.missing(node)
+        return not (set(left) & set(items) if node.items else left)
+
+    def _start(self, node, items, lock):
+        text = node.text_of(items)
+        self._say(f"{self._title(node)}\n  {text}")
+        slot = self._free.pop(0)
+        environment = dict(os.environ) if slot is None else {**os.environ, "CUDA_VISIBLE_DEVICES": slot}
+        attempts = stamps.Attempts(self._workdir, node)
+        attempts.begin()
+        # A session of its own: Ctrl-C is ours to pass on, once. A second signal would end training unsaved.
+        settings = {"env": environment, "pass_fds": (lock,), "start_new_session": True, "preexec_fn": _end_with_parent}
+        if self._alone:
+            log, process = None, subprocess.Popen(node.command_of(items), **settings)
+        else:
+            log = stamps.log_path(self._workdir, node)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with open(log, "wb") as file:
+                process = subprocess.Popen(node.command_of(items), stdin=subprocess.DEVNULL, stdout=file,
+                                           stderr=subprocess.STDOUT, **settings)
+        self._jobs.append(_Job(node, items, process, lock, slot, attempts, log))
+
+    def _reap(self):
+        """Looks which jobs have ended."""
+        for job in list(self._jobs):
+            status = job.process.poll()
+            if status is None:
+                continue
+            self._jobs.remove(job)
+            self._free.append(job.slot)
+            whole = not (set(stamps.missing(job.node)) & set(job.items) if job.node.items else stamps.missing(job.node))
+            seconds = job.attempts.end(job.seconds, done=status == 0 and whole)
+            if status == 0 and whole:
+                command = job.node.text_of(job.items)
+                stamps.write(self._workdir, job.node, self._digests[job.node.name], command, seconds)
+                self._finish(job.node, job.items)
+                if not self._alone:
+                    self._say(f"{self._title(job.node)}: done in {job.seconds:.0f} s")
+            os.close(job.lock)
+            if status:
+                self._fail(job.node, f"failed with exit code {status}{f', see {job.log}' if job.log else ''}")
+                self._say_tail(job.log)
+            elif not whole:
+                self._fail(job.node, "ended well, but its results are not whole")
+
+    def _finish(self, node, items):
+        self._done.add(node.name)
+        for item in set(node.items) - set(items):
+            line = f"{node.name} on {item.value}: left out, because {item.needs!r} failed"
+            self._left_out.append(line)
+            self._say(line)
+
+    def _fail(self, node, why):
+        self._problems[node.name] = f"{node.name}: {why}"
+        self._say(f"{self._title(node)}: {why}")
+
+    def _title(self, node):
+        return f"[{self._nodes.index(node) + 1}/{len(self._nodes)}] {node.name}"
+
+    def _say_tail(self, log):
+        if log:
+            for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]:
+                self._say(f"  | {line}")
+
+    def _stop(self):
+        """Ends what runs: training saves where it is."""
+        for job in self._jobs:
+            if job.process.poll() is None:
+                job.process.send_signal(signal.SIGTERM)
+        for job in self._jobs:
+            job.process.wait()
+            job.attempts.end(job.seconds, done=False)
+            os.close(job.lock)
+
+
+def _end_with_parent():
+    """Called in a child: it is told to end when this process is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt

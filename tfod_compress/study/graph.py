@@ -1,107 +1,280 @@
-"""The grid of points of a study, and the graph of commands that makes them."""
+"""The grid of points of a study, and the graph of commands that makes them.
+
+    frames -> record sets ----------> config -> training -> evaluation of one model on all its record sets
+              checkpoint from the zoo ---^  ^--- for fine-tuning, the training of the off-the-shelf model
+"""
 
 import dataclasses
 import pathlib
 import shlex
 import sys
 
-from tfod_compress import codecs
+from tfod_compress import pipeline_config
+from tfod_compress.study.reading import is_zoo_name
+from tfod_compress.study.schema import TUNED, matches
+
+CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One of several things that a node's command makes in one go.
+
+    Attributes:
+      value: what the command line says for it.
+      result: the file that is whole when it is made.
+      needs: the name of the node that it needs, or None; without that one, the command leaves the item out.
+    """
+
+    value: str
+    result: pathlib.Path
+    needs: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One command of the graph: `arguments` of `python -m tools.<tool>`, and the nodes it needs."""
+    """One command of the graph.
+
+    Attributes:
+      name: of the node.
+      tool: `python -m tools.<tool>`.
+      arguments: of the command, without its items.
+      needs: names of the nodes without which it cannot run.
+      result: the file that is whole when it is done; None where the items have theirs.
+      flag: of the items: repeated for each, or once with commas between them (`joined`).
+      items: (Item, …)
+      work: (kind, amount, unit): what it costs, and with what else that can be compared; amount None if unknown.
+      templates: the detector templates that it reads.
+    """
 
     name: str
     tool: str
     arguments: tuple
     needs: tuple = ()
+    result: pathlib.Path | None = None
+    flag: str = ""
+    joined: bool = False
+    items: tuple = ()
+    work: tuple = ("", None, "")
+    templates: tuple = ()
 
     @property
     def command(self):
-        return [sys.executable, "-m", f"tools.{self.tool}", *map(str, self.arguments)]
+        """[part] of the whole command."""
+        return [sys.executable, *self._parts(self.items)]
 
     @property
     def text(self):
-        return shlex.join(["python", "-m", f"tools.{self.tool}", *map(str, self.arguments)])
+        """The whole command as one would type it."""
+        return self.text_of(self.items)
+
+    def command_of(self, items):
+        """The command for some of the items."""
+        return [sys.executable, *self._parts(items)]
+
+    def text_of(self, items):
+        """The command for some of the items, as one would type it."""
+        return shlex.join(["python", *self._parts(items)])
+
+    @property
+    def key(self):
+        """What decides its results besides what it needs: more items do not make those that are there wrong."""
+        return self.text_of(())
+
+    def _parts(self, items):
+        values = [item.value for item in items]
+        values = [",".join(values)] if self.joined and values else values
+        listed = [part for value in values for part in (self.flag, value)] if self.flag else []
+        return ["-m", f"tools.{self.tool}", *map(str, self.arguments), *listed]
 
 
 def points(study):
-    """The grid: dicts of detector, regime, seed, codec, quality, record_set, model and evaluation."""
+    """The grid: a dict a point, of what it is and where its results lie.
+
+    detector, regime, seed, fold (None without folds); codec, quality (for tables), coder, record_set, target_bpp,
+    scale; trained_on (record set); steps; model (folder in models/), evaluation (path below the study's folder), split.
+    """
     rows = []
-    name = codecs.get(study.records.codec).record_set_name
     for detector in study.detectors:
         for seed in study.seeds:
-            for regime in study.regimes:
-                tuned = study.fine_tuning.qualities if study.fine_tuning else []
-                for quality in tuned if regime in ("task_ft", "control_ft") else study.records.qualities:
-                    trained_on = study.best_quality if regime in ("off_the_shelf", "control_ft") else quality
-                    record_set = name(quality)
-                    model = f"{detector}-{regime}-{name(trained_on)}-s{seed}"
-                    rows.append({"codec": study.records.codec, "quality": quality, "record_set": record_set,
-                                 "detector": detector, "regime": regime, "seed": seed, "trained_on": trained_on,
-                                 "model": model, "evaluation": f"evaluations/{model}/{record_set}"})
+            for fold in range(study.split.folds) if study.split.folds else (None,):
+                for regime in study.regimes:
+                    for setting in _settings_of(study, detector, regime):
+                        rows.append(_point(study, detector, seed, fold, regime, setting))
     return rows
 
 
-def graph(study, workdir):
-    """The nodes of a study, each after those it needs."""
-    workdir = pathlib.Path(workdir)
-    nodes, needs_frames = [], ()
-    frames, labels = study.data.frames, study.data.labels
-    if study.data.make:
-        make = study.data.make
-        frames, labels = workdir / "data" / "frames", workdir / "data" / "labels"
-        extra = [part for name, value in make.flags.items() for part in (f"--{name}", value)]
-        nodes.append(Node("frames", "make_demo_frames", (
-            "--output", workdir / "data", "--count", make.count, "--size", make.size, "--broken", make.broken,
-            "--seed", make.seed, *extra)))
-        needs_frames = ("frames",)
-    records = study.records
-    arguments = ["--frames", frames, "--labels", labels, "--label_format", study.data.label_format,
-                 "--codec", records.codec, "--quality", ",".join(f"{quality:g}" for quality in records.qualities),
-                 "--val_fraction", records.val_fraction, "--output", workdir / "tfrecords"]
-    for flag, value in (("--class_map", study.data.class_map), ("--split_by", records.split_by),
-                        ("--num_shards", records.num_shards)):
-        arguments += [flag, value] if value is not None else []
-    nodes.append(Node("records", "make_tfrecords", tuple(arguments), needs_frames))
-    for model, rows in _by_model(study).items():
-        nodes += _model_nodes(study, workdir, model, rows)
-    return nodes
+def _settings_of(study, detector, regime):
+    """The settings that a detector of a regime is tested on."""
+    own = study.settings_of(detector)
+    if regime == "off_the_shelf":
+        return own
+    if regime == "retrained":
+        # Retrained on the best quality it would be the off-the-shelf detector again.
+        return [setting for setting in own if matches(setting, study.retraining.records) and setting != study.best]
+    return [setting for setting in own if matches(setting, study.fine_tuning.records) and setting != study.best]
 
 
-def _by_model(study):
+def _point(study, detector, seed, fold, regime, setting):
+    trained_on = study.best if regime in ("off_the_shelf", "control_ft") else setting
+    model = _model_name(detector, regime, trained_on, seed, fold)
+    return {"codec": setting.codec, "quality": setting.quality, "record_set": setting.record_set,
+            "coder": setting.coder, "target_bpp": setting.target_bpp, "scale": setting.scale,
+            "detector": detector.name, "template": detector.template, "regime": regime, "seed": seed, "fold": fold,
+            "split": "val" if fold is None else f"fold{fold}", "trained_on": trained_on.record_set,
+            "steps": study.training_of(detector, regime)[0], "model": model,
+            "evaluation": f"evaluations/{model}/{setting.record_set}"}
+
+
+def _model_name(detector, regime, trained_on, seed, fold):
+    return f"{detector.name}-{regime}-{trained_on.record_set}-s{seed}" + ("" if fold is None else f"-f{fold}")
+
+
+def by_model(study):
+    """{model: [its points]}, in the order of the grid."""
     models = {}
     for row in points(study):
         models.setdefault(row["model"], []).append(row)
     return models
 
 
-def _model_nodes(study, workdir, model, rows):
+def graph(study, workdir):
+    """The nodes of a study, each after those it needs.
+
+    Args:
+      study: schema.Study.
+      workdir: the study's folder.
+
+    Returns:
+      [Node].
+    """
+    workdir = pathlib.Path(workdir)
+    nodes = _record_nodes(study, workdir)
+    makers = {item.result.parent.name: node.name for node in nodes for item in node.items}
+    fetched = {}
+    for detector in study.detectors:
+        if detector.checkpoint and is_zoo_name(detector.checkpoint) and detector.checkpoint not in fetched:
+            folder = CHECKPOINTS / detector.checkpoint
+            nodes.append(Node(f"checkpoint {detector.checkpoint}", "fetch_checkpoint",
+                              (detector.checkpoint, "--output", folder), result=folder / "conversion.json"))
+            fetched[detector.checkpoint] = nodes[-1].name
+    for model, rows in by_model(study).items():
+        nodes += _model_nodes(study, workdir, model, rows, makers, fetched)
+    return nodes
+
+
+def _record_nodes(study, workdir):
+    """Frames, where they are made, and a node for each codec; for each rate, which may be out of a codec's reach."""
+    nodes, needs, data, split = [], (), study.data, study.split
+    frames, labels, pixels = data.frames or "FRAMES", data.labels or "LABELS", None
+    if data.make:
+        make = data.make
+        frames, labels = workdir / "data" / "frames", workdir / "data" / "labels"
+        width, height = map(int, make.size.split("x"))
+        pixels = make.count * width * height
+        extra = [part for name, value in make.flags.items() for part in (f"--{name}", value)]
+        nodes.append(Node(
+            "frames", "make_demo_frames",
+            ("--output", workdir / "data", "--count", make.count, "--size", make.size, "--broken", make.broken,
+             "--seed", make.seed, *extra), result=labels, work=(f"frames {make.size}", make.count, "frames")))
+        needs = ("frames",)
+    given = {"--frames": frames, "--labels": labels, "--label_format": data.label_format,
+             "--class_map": data.class_map, "--names": data.names, "--max_frames": data.max_frames,
+             "--unlabelled": data.unlabelled if data.unlabelled != "fail" else None,
+             "--val_fraction": split.val_fraction, "--split_by": split.split_by, "--split_files": split.split_files,
+             "--folds": split.folds, "--seed": split.seed or None, "--num_shards": split.num_shards,
+             "--output": workdir / "tfrecords"}
+    common = tuple(part for flag, value in given.items() if value is not None for part in (flag, value))
+    for entry in study.records:
+        arguments = (*common, "--codec", entry.coder)
+        arguments += ("--codec_model", entry.model) if entry.model else ()
+        made = [(setting, workdir / "tfrecords" / setting.record_set / "manifest.json") for setting in entry.settings]
+        work = f"records {entry.coder}"
+        if entry.rates:
+            more = ("--rate_per_frame",) if entry.rate_per_frame else ()
+            nodes += [Node(f"records {setting.record_set}", "make_tfrecords", (*arguments, *more), needs,
+                           flag="--target_bpp", items=(Item(f"{setting.target_bpp:g}", path),),
+                           work=(f"{work} at a rate", pixels, "pixels")) for setting, path in made]
+            continue
+        # A lossless codec has no quality to name: its one record set is the node's own result.
+        name = f"records {entry.coder}"
+        name += f" {entry.model}" if entry.model else ""
+        items = tuple(Item("" if setting.number is None else f"{setting.number:g}", path) for setting, path in made)
+        nodes.append(Node(name, "make_tfrecords", arguments, needs, joined=True, items=items,
+                          flag="--quality" if entry.qualities else "",
+                          work=(work, pixels and pixels * len(made), "pixels")))
+    return nodes
+
+
+def _model_nodes(study, workdir, model, rows, makers, fetched):
     """Config, training and evaluation of one model."""
     row = rows[0]
-    tuned = row["regime"] in ("task_ft", "control_ft")
-    training = study.fine_tuning if tuned else study.training
+    detector = next(one for one in study.detectors if one.name == row["detector"])
+    steps, changes = study.training_of(detector, row["regime"])
     config, model_dir = workdir / "configs" / f"{model}.config", workdir / "models" / model
-    trained_on = codecs.get(study.records.codec).record_set_name(row["trained_on"])
-    start, needs = study.checkpoint, ["records"]
-    if tuned:
-        base = next(point["model"] for point in points(study) if point["regime"] == "off_the_shelf"
-                    and point["detector"] == row["detector"] and point["seed"] == row["seed"])
+    start, needs = detector.checkpoint, [makers[row["trained_on"]]]
+    if start in fetched:
+        needs.append(fetched[start])
+        start = CHECKPOINTS / start
+    if row["regime"] in TUNED:
+        base = _model_name(detector, "off_the_shelf", study.best, row["seed"], row["fold"])
         start = workdir / "models" / base
         needs.append(f"train {base}")
-    settings = [f"train_config.num_steps: {training.steps}", *training.set]
-    arguments = ["--detector", row["detector"], "--records", workdir / "tfrecords" / trained_on]
+    arguments = ["--detector", detector.template, "--records", workdir / "tfrecords" / row["trained_on"]]
     arguments += ["--checkpoint", start] if start else []
-    arguments += [part for setting in settings for part in ("--set", setting)]
-    sets = [part for point in rows for part in ("--records", workdir / "tfrecords" / point["record_set"])]
+    arguments += ["--batch_size", detector.batch_size] if detector.batch_size else []
+    arguments += ["--scale_learning_rate"] if detector.scale_learning_rate else []
+    arguments += ["--fold", row["fold"]] if row["fold"] is not None else []
+    for setting in (f"train_config.num_steps: {steps}", *changes):
+        arguments += ["--set", setting]
+    hparams = {name: row[name] for name in ("detector", "regime", "fold") if row[name] is not None}
+    balance = ("--balance_classes",) if study.balance_classes else ()
+    split = ("--split", row["split"]) if row["fold"] is not None else ()
+    sets = tuple(Item(str(workdir / "tfrecords" / point["record_set"]),
+                      workdir / point["evaluation"] / "metrics.json", makers[point["record_set"]]) for point in rows)
+    frames = study.data.make and study.split.val_fraction and round(
+        study.data.make.count * study.split.val_fraction) * len(rows)
+    kind = " ".join([detector.template, *changes, *([f"batch {detector.batch_size}"] if detector.batch_size else [])])
     return [
-        Node(f"config {model}", "make_pipeline_config", (*arguments, "--output", config), tuple(needs)),
+        Node(f"config {model}", "make_pipeline_config", (*arguments, "--output", config), tuple(needs), config,
+             templates=(detector.template,)),
         Node(f"train {model}", "model_main_tf2",
-             ("--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"]), (f"config {model}",)),
+             ("--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"], "--hparams",
+              ",".join(f"{name}={value}" for name, value in hparams.items()), *balance),
+             (f"config {model}",), model_dir / "checkpoint", work=(f"train {kind}", steps, "steps")),
         Node(f"evaluate {model}", "evaluate",
-             ("--pipeline_config_path", model_dir / "pipeline.config", "--checkpoint", model_dir, *sets,
+             ("--pipeline_config_path", model_dir / "pipeline.config", "--checkpoint", model_dir, *split,
               "--output", workdir / "evaluations" / model,
               "--score_threshold", study.evaluation.score_threshold, "--resamples", study.evaluation.resamples),
-             (f"train {model}",)),
+             (f"train {model}",), flag="--records", items=sets,
+             work=(f"evaluate {detector.template}", frames or None, "frames")),
     ]
+
+
+def chosen(nodes, study, index, count):
+    """The nodes of one slice of the models, for a job array, with all that they need.
+
+    Args:
+      nodes: of `graph`.
+      study: schema.Study.
+      index: from 1.
+      count: how many slices there are.
+
+    Returns:
+      [Node], in their order.
+    """
+    mine = list(by_model(study))[index - 1::count]
+    wanted, by_name = [f"evaluate {model}" for model in mine], {node.name: node for node in nodes}
+    seen = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in seen:
+            seen.add(name)
+            node = by_name[name]
+            wanted += [*node.needs, *(item.needs for item in node.items if item.needs)]
+    return [node for node in nodes if node.name in seen]
+
+
+def template_text(name):
+    """The text of a detector template."""
+    return (pipeline_config.TEMPLATES / f"{name}.config").read_text(encoding="utf-8")

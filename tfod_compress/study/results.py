@@ -1,68 +1,111 @@
-"""What has been evaluated, collected into results.json."""
+"""What has been evaluated, collected into results.json and TensorBoard's HPARAMS."""
 
 import datetime
 import json
 import pathlib
+import statistics
 
 from tfod_compress import __version__
 from tfod_compress.files import write_json
+from tfod_compress.study import stamps
+from tfod_compress.study.comparisons import compare_all
 from tfod_compress.study.graph import points
-from tfod_compress.study.stamps import stamp_path
+from tfod_compress.study.hparams import write_hparams
+
+SUMMARISED = ("weighted_map", "map", "f1", "coco.AP")
 
 
-def write_results(study, workdir, nodes):
-    """Collects what has been evaluated into results.json (design: the report reads this file)."""
+def write_results(study, workdir, nodes, problems=()):
+    """Collects what has been evaluated into results.json, which the report reads.
+
+    Args:
+      study: schema.Study.
+      workdir: the study's folder.
+      nodes: all of the study's [graph.Node].
+      problems: [line]: what was not done.
+    """
     from tfod_compress.records import RecordSet
 
     workdir = pathlib.Path(workdir)
-    rows = [row for row in points(study) if (workdir / row["evaluation"] / "metrics.json").is_file()]
+    rows, found = [], {}
+    for row in points(study):
+        metrics = read_json(workdir / row["evaluation"] / "metrics.json")
+        if metrics is not None:
+            rows.append(row)
+            found[row["evaluation"]] = metrics
     if not rows:
         return
-    stamps = {node.name: json.loads(stamp_path(workdir, node).read_text()) for node in nodes
-              if stamp_path(workdir, node).is_file()}
+    finished = {node.name: read_json(stamps.stamp_path(workdir, node)) for node in nodes}
+    finished = {name: stamp for name, stamp in finished.items() if stamp}
     label_map = RecordSet(workdir / "tfrecords" / rows[0]["record_set"]).label_map
+    before = read_json(workdir / "results.json") or {}
     write_json(workdir / "results.json", {
         "study": workdir.name, "title": study.title, "version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "class_names": [label_map[number] for number in sorted(label_map)],
-        "commands": [stamps[node.name]["command"] for node in nodes if node.name in stamps],
+        "commands": [finished[node.name]["command"] for node in nodes if node.name in finished],
         "regime_training": {"training": study.training.model_dump(),
                             "fine_tuning": study.fine_tuning.model_dump() if study.fine_tuning else None,
                             "evaluation": study.evaluation.model_dump()},
+        "settings": study.model_dump(mode="json"),
+        "versions": _versions(workdir, rows),
+        "complete": len(rows) == len(points(study)), "problems": list(problems),
         "points": rows,
-        "comparisons": _comparisons(study, workdir, rows),
-        "timings": [{"stage": name, "seconds": stamp["seconds"]} for name, stamp in stamps.items()],
+        "summary": _summary(rows, found),
+        "comparisons": compare_all(study, workdir, rows, before.get("comparisons", ())),
+        "timings": [{"stage": name, "seconds": stamp["seconds"]} for name, stamp in finished.items()
+                    if stamp["seconds"] is not None],
     })
+    write_hparams(workdir, rows, found)
 
 
-def _comparisons(study, workdir, rows):
-    """Paired differences in weighted mAP: compressed against best, task_ft against control_ft and off the shelf."""
-    from tfod_compress import metrics
-    from tfod_compress.records import RecordSet
+def read_json(path):
+    """The object in a JSON file, or None where there is none that is whole."""
+    try:
+        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
-    index = {(row["detector"], row["seed"], row["regime"], row["quality"]): row for row in rows}
-    pairs = []
-    for detector, seed, regime, quality in index:
-        key = (detector, seed)
-        if quality != study.best_quality and regime != "control_ft":
-            pairs.append(((*key, regime, quality), (*key, "off_the_shelf", study.best_quality)))
-        if regime in ("task_ft", "retrained"):
-            pairs.append(((*key, regime, quality), (*key, "off_the_shelf", quality)))
-        if regime == "task_ft":
-            pairs.append(((*key, regime, quality), (*key, "control_ft", quality)))
-    truth = {}
-    comparisons = []
-    for a, b in pairs:
-        if a not in index or b not in index:
-            continue
-        name = index[a]["record_set"]
-        if name not in truth:
-            truth[name] = metrics.record_set_ground_truth(RecordSet(workdir / "tfrecords" / name), "val")
-        detections = [metrics.load_detections(workdir / index[point]["evaluation"] / "detections.json", truth[name])
-                      for point in (a, b)]
-        result = metrics.paired_bootstrap(truth[name], *detections, metric="weighted_map",
-                                          resamples=study.evaluation.resamples, seed=0)
-        comparisons.append({"metric": "weighted_map", "detector": a[0], **{
-            side: {name: index[point][name] for name in ("regime", "record_set", "quality", "seed")}
-            for side, point in (("a", a), ("b", b))}, **result})
-    return comparisons
+
+def metric(metrics, name):
+    """A metric's value of a metrics.json, such as "weighted_map" or "coco.AP", or None."""
+    for part in name.split("."):
+        metrics = metrics.get(part) if isinstance(metrics, dict) else None
+    return metrics.get("value") if isinstance(metrics, dict) else metrics
+
+
+def _summary(rows, found):
+    """Mean and spread over the seeds and folds of each detector, regime and record set: [dict].
+
+    `sd` is the sample standard deviation, None of one run alone.
+    """
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["detector"], row["regime"], row["record_set"]), []).append(row)
+    made = []
+    for (detector, regime, record_set), members in groups.items():
+        numbers = {}
+        for name in SUMMARISED:
+            values = [metric(found[row["evaluation"]], name) for row in members]
+            if None not in values:
+                numbers[name] = {"mean": statistics.fmean(values), "min": min(values), "max": max(values),
+                                 "sd": statistics.stdev(values) if len(values) > 1 else None}
+        made.append({"detector": detector, "regime": regime, "record_set": record_set, "runs": len(members),
+                     "seeds": sorted({row["seed"] for row in members}),
+                     "folds": sorted({row["fold"] for row in members} - {None}), **numbers})
+    return made
+
+
+def _versions(workdir, rows):
+    """Of what made the numbers: {name: version}, several with a bar between them."""
+    found = {"tfod_compress": {__version__}}
+    for model in {row["model"] for row in rows}:
+        run = read_json(workdir / "models" / model / "run.json") or {}
+        for name, version in run.get("versions", {}).items():
+            found.setdefault(name, set()).add(str(version))
+    for name in {row["record_set"] for row in rows}:
+        manifest = read_json(workdir / "tfrecords" / name / "manifest.json") or {}
+        if "codec_version" in manifest:
+            found.setdefault(f"codec {manifest['codec']}", set()).add(str(manifest["codec_version"]))
+    return {name: " | ".join(sorted(versions)) for name, versions in sorted(found.items())}

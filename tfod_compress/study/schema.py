@@ -1,22 +1,45 @@
-"""A study file, validated."""
+"""A study file: what may stand in it. A mistake is told with its line and the choices, before anything runs."""
 
-import pathlib
+import difflib
+import fnmatch
+import re
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
+import pydantic_core
 
 from tfod_compress import codecs, pipeline_config
-from tfod_compress.errors import InputError
+from tfod_compress.study.settings import Setting
 
-Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft"]
+Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft", "fixed_decoder",
+                 "task_decoder"]
+TUNED = ("task_ft", "control_ft")
+LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
+Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
 
 
-class _Strict(pydantic.BaseModel):
+def wrong(message, *at):
+    """The error of a validator: what is wrong, at the keys `at` below the validated part."""
+    return pydantic_core.PydanticCustomError("study", "{message}", {"message": message, "at": at})
+
+
+class Strict(pydantic.BaseModel):
+    """Knows its keys and refuses others, naming the nearest."""
+
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, content):
+        for key in content if isinstance(content, dict) else ():
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), cls.model_fields, 1)
+                meant = f", is {near[0]} meant?" if near else ""
+                raise wrong(f"no such key{meant}; there are {', '.join(cls.model_fields)}", key)
+        return content
 
-class MakeFrames(_Strict):
+
+class MakeFrames(Strict):
     """Flags of tools.make_demo_frames."""
 
     count: pydantic.PositiveInt
@@ -26,100 +49,270 @@ class MakeFrames(_Strict):
     flags: dict[str, str | int | float] = {}
 
 
-class Frames(_Strict):
-    """Either frames that exist (`frames`, `labels`) or synthetic ones (`make`)."""
+class Data(Strict):
+    """Frames that exist (`frames`, `labels`), synthetic ones (`make`), or neither: then the command line names them."""
 
     make: MakeFrames | None = None
     frames: str | None = None
     labels: str | None = None
-    label_format: str = "auto"
+    label_format: Literal["auto", "voc", "kitti", "coco", "yolo", "csv"] = "auto"
     class_map: str | None = None
+    names: str | None = None
+    unlabelled: Literal["fail", "skip", "negative"] = "fail"
+    max_frames: pydantic.PositiveInt | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
-        if bool(self.make) == bool(self.frames and self.labels):
-            raise ValueError("give either `make`, or both `frames` and `labels`")
+        if bool(self.frames) != bool(self.labels):
+            raise wrong(f"has {'frames' if self.frames else 'labels'} alone; give both frames and labels")
+        if self.make and self.frames:
+            raise wrong("give either make, or both frames and labels", "make")
         return self
 
 
-class Records(_Strict):
-    codec: str
-    qualities: Annotated[list[float | int], pydantic.Field(min_length=1)]
-    val_fraction: Annotated[float, pydantic.Field(gt=0, lt=1)]
+class Split(Strict):
+    """Which frames are for what, as in tools.make_tfrecords: a share, a folder of lists, or folds."""
+
+    val_fraction: Fraction | None = None
     split_by: str | None = None
+    split_files: str | None = None
+    folds: Annotated[int, pydantic.Field(ge=2)] | None = None
+    seed: pydantic.NonNegativeInt = 0
     num_shards: pydantic.PositiveInt | None = None
 
     @pydantic.model_validator(mode="after")
-    def _known_codec(self):
-        for quality in self.qualities:
-            codecs.get(self.codec).check_quality(quality)
+    def _one_way(self):
+        if sum(value is not None for value in (self.val_fraction, self.split_files, self.folds)) != 1:
+            raise wrong("give one of val_fraction, split_files and folds")
+        if self.split_files and self.split_by:
+            raise wrong("split_files says which frame goes where; leave out split_by", "split_by")
+        if self.split_by:
+            try:
+                re.compile(self.split_by)
+            except re.error as error:
+                raise wrong(f"{self.split_by!r} is no regular expression: {error}", "split_by") from None
         return self
 
 
-class Training(_Strict):
+class Records(Strict):
+    """One codec at several qualities or rates (bits per pixel), best first; neither for a lossless one.
+
+    With `scale` below 1 the frames are coded that much smaller and scaled back. `model`: a learned codec's folder.
+    """
+
+    codec: str
+    qualities: Annotated[list[int | float], pydantic.Field(min_length=1)] | None = None
+    rates: Annotated[list[pydantic.PositiveFloat], pydantic.Field(min_length=1)] | None = None
+    rate_per_frame: bool = False
+    scale: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    model: str | None = None
+
+    @property
+    def coder(self):
+        """The codec's name for --codec."""
+        return self.codec if self.scale == 1 else f"{self.codec}-scale{self.scale:g}"
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self):
+        try:
+            coder = codecs.get(self.coder)
+        except ValueError as error:
+            raise wrong(str(error), "codec") from None
+        if self.model and not getattr(coder, "learned", False):
+            raise wrong(f"codec {self.codec} is not learned: it has no model", "model")
+        if self.qualities and self.rates:
+            raise wrong("give qualities or rates, not both", "rates")
+        if coder.lowest is None and (self.qualities or self.rates):
+            raise wrong(f"codec {self.codec} is lossless: leave them out", "qualities" if self.qualities else "rates")
+        if coder.lowest is not None and not (self.qualities or self.rates):
+            raise wrong(f"codec {self.codec} needs qualities ({coder.lowest:g} to {coder.highest:g}) or rates")
+        if self.rate_per_frame and not self.rates:
+            raise wrong("goes with rates", "rate_per_frame")
+        for index, quality in enumerate(self.qualities or ()):
+            try:
+                coder.check_quality(quality)
+            except ValueError as error:
+                raise wrong(str(error), "qualities", index) from None
+        return self
+
+    @property
+    def settings(self):
+        """[Setting], as listed."""
+        coder = codecs.get(self.coder)
+        if self.rates:
+            return [Setting.at_rate(self, coder, rate) for rate in self.rates]
+        return [Setting.at_quality(self, coder, quality) for quality in self.qualities or [None]]
+
+    @property
+    def best(self):
+        """The best of `settings`, whatever their order."""
+        if self.rates:
+            return max(self.settings, key=lambda setting: setting.target_bpp)
+        sign = 1 if codecs.get(self.coder).higher_is_better else -1
+        return max(self.settings, key=lambda setting: sign * (setting.number or 0))
+
+
+class Training(Strict):
     """Steps, and settings of the detector's template that this study changes (as --set of make_pipeline_config)."""
 
-    steps: pydantic.PositiveInt
+    steps: pydantic.PositiveInt | None = None
     set: list[str] = []
 
 
 class FineTuning(Training):
-    qualities: Annotated[list[float | int], pydantic.Field(min_length=1)]
+    """Of task_ft and control_ft: `records` names the record sets, such as jpeg-q5 or "jpeg-*"."""
+
+    records: list[str] = ["*"]
 
 
-class Evaluation(_Strict):
+class Retraining(Strict):
+    """Of the regime retrained: `records` names the record sets; without it, all but the best."""
+
+    records: list[str] = ["*"]
+
+
+class Detector(Strict):
+    """A template, by its name alone or with what this study changes.
+
+    Attributes:
+      template: of pipeline_configs/.
+      name: what points and folders are called by; without it, the template's.
+      checkpoint: a name of tools.fetch_checkpoint, a model folder or a checkpoint prefix; without it, random weights.
+      steps: of training, in the place of the study's.
+      set, batch_size, scale_learning_rate: of the detector in all regimes; `set` comes after the study's training.set
+        and before its fine_tuning.set.
+      fine_tuning: steps in the place of the study's, and settings after its own, of the fine-tuning regimes.
+      records: the record sets that it is trained and tested on, such as "jpeg-q*"; without it, all.
+    """
+
+    template: str
+    name: Annotated[str, pydantic.Field(pattern=r"^\w[\w.-]*$")]
+    checkpoint: str | None = None
+    steps: pydantic.PositiveInt | None = None
+    set: list[str] = []
+    batch_size: pydantic.PositiveInt | None = None
+    scale_learning_rate: bool = False
+    fine_tuning: Training | None = None
+    records: list[str] = ["*"]
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _short(cls, content):
+        if isinstance(content, str):
+            content = {"template": content}
+        if isinstance(content, dict) and "name" not in content and "template" in content:
+            content = {**content, "name": content["template"]}
+        return content
+
+    @pydantic.field_validator("template")
+    @classmethod
+    def _known(cls, name):
+        known = pipeline_config.detectors()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise wrong(f"no detector {name!r}{f', is {near[0]} meant?' if near else ''}; there are "
+                        f"{', '.join(known)}")
+        return name
+
+
+class Evaluation(Strict):
     score_threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
     resamples: Annotated[int, pydantic.Field(ge=1000)]
 
 
-class Study(_Strict):
+class Study(Strict):
     """A study file, validated."""
 
     title: str
-    data: Frames
-    records: Records
-    detectors: Annotated[list[str], pydantic.Field(min_length=1)]
-    checkpoint: str | None = None
+    data: Data = Data()
+    split: Split
+    records: Annotated[list[Records], pydantic.Field(min_length=1)]
+    detectors: Annotated[list[Detector], pydantic.Field(min_length=1)]
     regimes: Annotated[list[Regime], pydantic.Field(min_length=1)]
-    training: Training
+    training: Training = Training()
+    retraining: Retraining = Retraining()
     fine_tuning: FineTuning | None = None
+    balance_classes: bool = False
     evaluation: Evaluation
-    seeds: Annotated[list[int], pydantic.Field(min_length=1)] = [0]
+    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0, lt=2**31)]], pydantic.Field(min_length=1)] = [0]
 
     @property
-    def best_quality(self):
-        """The first of the qualities: what the off-the-shelf detector is trained on."""
-        return self.records.qualities[0]
+    def settings(self):
+        """[Setting] of all record sets; the first is the best quality, what off-the-shelf detectors are trained on."""
+        return [setting for entry in self.records for setting in entry.settings]
+
+    @property
+    def best(self):
+        """The Setting that off-the-shelf detectors are trained on."""
+        return self.settings[0]
+
+    def settings_of(self, detector):
+        """[Setting] that a Detector is tested on."""
+        return [setting for setting in self.settings if matches(setting, detector.records)]
+
+    def training_of(self, detector, regime):
+        """(steps, [setting of the template]) of a Detector in a regime."""
+        if regime not in TUNED:
+            return detector.steps or self.training.steps, [*self.training.set, *detector.set]
+        own = detector.fine_tuning or Training()
+        return own.steps or self.fine_tuning.steps, [*detector.set, *self.fine_tuning.set, *own.set]
 
     @pydantic.model_validator(mode="after")
-    def _consistent(self):
-        if "off_the_shelf" not in self.regimes:
-            raise ValueError("regimes: off_the_shelf is what the others are compared with and must be there")
-        if {"task_ft", "control_ft"} & set(self.regimes) and not self.fine_tuning:
-            raise ValueError("fine_tuning: needed by the regimes task_ft and control_ft")
-        if self.fine_tuning and not set(self.fine_tuning.qualities) <= set(self.records.qualities):
-            raise ValueError("fine_tuning.qualities: must be among records.qualities")
-        unknown = set(self.detectors) - set(pipeline_config.detectors())
-        if unknown:
-            raise ValueError(f"detectors: no {sorted(unknown)[0]}; there are {', '.join(pipeline_config.detectors())}")
+    def _possible(self):
+        self._check_records()
+        self._check_regimes()
+        names = [detector.name for detector in self.detectors]
+        for index, (name, detector) in enumerate(zip(names, self.detectors, strict=True)):
+            if name in names[:index]:
+                raise wrong(f"two detectors are called {name}; give one another name", "detectors", index)
+            if not matches(self.best, detector.records):
+                raise wrong(f"must hold {self.best.record_set}, the best quality", "detectors", index, "records")
+            self._check_patterns(detector.records, "detectors", index, "records")
+            for regime in self.regimes:
+                if not self.training_of(detector, regime)[0]:
+                    where = "fine_tuning" if regime in TUNED else "training"
+                    raise wrong(f"no steps for {regime}: give {where}.steps, or the detector its own", "detectors",
+                                index)
+        if len(set(self.seeds)) < len(self.seeds):
+            raise wrong("a seed comes twice", "seeds")
         return self
 
+    def _check_records(self):
+        for index, entry in enumerate(self.records):
+            if entry.best != entry.settings[0]:
+                raise wrong(f"the first is the best, which the others are compared with: put {entry.best.label} first",
+                            "records", index, "rates" if entry.rates else "qualities")
+        names = [setting.record_set for setting in self.settings]
+        for index, entry in enumerate(self.records):
+            for setting in entry.settings:
+                if names.count(setting.record_set) > 1:
+                    raise wrong(f"record set {setting.record_set} comes twice", "records", index)
 
-def read(path):
-    """Reads and validates a study file.
+    def _check_regimes(self):
+        if "off_the_shelf" not in self.regimes:
+            raise wrong("off_the_shelf is what the others are compared with and must be there", "regimes")
+        for index, regime in enumerate(self.regimes):
+            if regime in self.regimes[:index]:
+                raise wrong(f"{regime} comes twice", "regimes", index)
+            if regime in LEARNED:
+                raise wrong(f"{regime} trains a learned codec, which none of {', '.join(codecs.names())} is; there are "
+                            "off_the_shelf, retrained, task_ft, control_ft", "regimes", index)
+        if set(TUNED) & set(self.regimes) and not self.fine_tuning:
+            raise wrong("task_ft and control_ft need fine_tuning", "regimes")
+        for name, part in (("fine_tuning", self.fine_tuning), ("retraining", self.retraining)):
+            if part:
+                self._check_patterns(part.records, name, "records")
 
-    Raises:
-      InputError: not YAML, or not a study; the message names file, key and what is allowed.
-    """
-    try:
-        content = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
-        return Study.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as a study ({' '.join(str(error).split())})") from error
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "study"
-        raise InputError(f"{path}: {where}: {first['msg']} ({error.error_count()} problem(s) in all)") from error
+    def _check_patterns(self, patterns, *at):
+        for index, pattern in enumerate(patterns):
+            if not any(matches(setting, [pattern]) for setting in self.settings):
+                raise wrong(f"no record set is called {pattern!r}; there are "
+                            f"{', '.join(setting.record_set for setting in self.settings)}", *at, index)
+
+
+def matches(setting, patterns):
+    """Whether a Setting's record set is called by one of the patterns."""
+    return any(fnmatch.fnmatchcase(setting.record_set, pattern) for pattern in patterns)
 
 
 def with_seed(study, seed):
@@ -128,3 +321,12 @@ def with_seed(study, seed):
     if data.make:
         data = data.model_copy(update={"make": data.make.model_copy(update={"seed": seed})})
     return study.model_copy(update={"data": data, "seeds": [seed]})
+
+
+def with_data(study, **given):
+    """The same study on other frames: `frames`, `labels`, `class_map` and so on of Data; None keeps what there is."""
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return study
+    kept = study.data.model_dump(exclude={"make"} if "frames" in given else set())
+    return study.model_copy(update={"data": Data.model_validate({**kept, **given})})

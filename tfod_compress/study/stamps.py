@@ -1,8 +1,156 @@
-"""Where it is noted that a node is done."""
+"""What of a study is done: a node is when its command ended well with these settings and its results are whole."""
 
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
 import pathlib
 import re
 
+from tfod_compress import __version__, pipeline_config
+from tfod_compress.errors import InputError
+from tfod_compress.files import write_json
+from tfod_compress.study.graph import template_text
+
 
 def stamp_path(workdir, node):
-    return pathlib.Path(workdir) / "done" / (re.sub(r"[^\w.-]+", "-", node.name) + ".json")
+    """The file that says that a node was done, with what and how long it took."""
+    return pathlib.Path(workdir) / "done" / f"{_file_name(node)}.json"
+
+
+def digests(nodes):
+    """{node name: a hash of what decides its results: its command, the kit's version, its templates, what it needs}."""
+    found = {}
+    for node in nodes:
+        parts = [node.key, __version__, *(found[name] for name in node.needs), *map(template_text, node.templates)]
+        found[node.name] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return found
+
+
+def read(workdir, node, digest):
+    """The stamp of a node as a dict, or None where there is none.
+
+    Raises:
+      InputError: it was done with other settings.
+    """
+    path = stamp_path(workdir, node)
+    stamp = _json(path)
+    if stamp is None or "digest" not in stamp:
+        return None
+    if stamp["digest"] != digest:
+        raise InputError(f"{path}: {node.name!r} was done with other settings, by version {stamp.get('version')} "
+                         f"({stamp.get('command')}); use another --workdir, or delete {workdir} to start again")
+    return stamp
+
+
+def write(workdir, node, digest, command, seconds):
+    """Notes that a node is done.
+
+    Args:
+      workdir: the study's folder.
+      node: graph.Node.
+      digest: of it.
+      command: as it was run.
+      seconds: that it took over all its starts; None where one of them was killed and cannot be told.
+    """
+    before = _json(stamp_path(workdir, node)) or {}
+    if before.get("seconds") is not None and seconds is not None and node.items:
+        seconds += before["seconds"]  # further items of one command
+    kind, amount, unit = node.work
+    write_json(stamp_path(workdir, node), {
+        "digest": digest, "version": __version__, "command": command, "seconds": seconds,
+        "work": {"kind": kind, "amount": amount, "unit": unit}})
+
+
+def missing(node):
+    """The items of a node whose results are not whole; for a node without items, whether its result is not."""
+    if node.items:
+        return tuple(item for item in node.items if not is_whole(item.result))
+    return not is_whole(node.result)
+
+
+def is_whole(path):
+    """Whether a result is there and no half of one: JSON that can be read, a checkpoint with its files, a folder."""
+    path = pathlib.Path(path)
+    if path.suffix == ".json":
+        return _json(path) is not None
+    if path.name == "checkpoint":
+        try:
+            pipeline_config.latest_checkpoint(path.parent)
+        except InputError:
+            return False
+        return path.is_file()
+    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
+
+
+class Attempts:
+    """How long the starts of a node took that did not end well, so that the stamp can tell the whole time."""
+
+    def __init__(self, workdir, node):
+        self._path = pathlib.Path(workdir) / "done" / f"{_file_name(node)}.started"
+        self._before = _json(self._path) or {"seconds": 0.0, "running": False}
+
+    def begin(self):
+        """Says that the node runs; where it is killed, this stays."""
+        known = None if self._before["running"] else self._before["seconds"]
+        self._before = {"seconds": known, "running": True}
+        write_json(self._path, self._before)
+
+    def end(self, seconds, done):
+        """Says that it has ended; returns the seconds of all starts, or None where one was killed."""
+        known = self._before["seconds"]
+        total = None if known is None else round(known + seconds, 1)
+        if done:
+            self._path.unlink(missing_ok=True)
+        else:
+            write_json(self._path, {"seconds": total, "running": False})
+        return total
+
+
+@contextlib.contextmanager
+def lock(workdir, name):
+    """Holds the lock of this name; yields the file's number, or None where another process has it.
+
+    A child that inherits the file keeps the lock when its parent is killed, so that no second one starts beside it.
+    """
+    handle = acquire(workdir, name)
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def acquire(workdir, name):
+    """As `lock`, for the caller to close."""
+    path = pathlib.Path(workdir) / "locks" / f"{_safe(name)}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def log_path(workdir, node):
+    """Where the output of a node goes that runs beside others."""
+    return pathlib.Path(workdir) / "logs" / f"{_file_name(node)}.log"
+
+
+def _file_name(node):
+    return _safe(node.name)
+
+
+def _safe(name):
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _json(path):
+    try:
+        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,85 @@
+"""Paired differences between the points of a study, each on the same frames."""
+
+import hashlib
+
+from tfod_compress import metrics
+
+
+def compare_all(study, workdir, rows, before):
+    """Paired differences in weighted mAP.
+
+    Compared are: each point with the off-the-shelf detector at the best quality of the study, and at the highest rate
+    of its own codec; what was trained on compressed frames with off the shelf at that setting; task_ft with
+    control_ft.
+
+    Args:
+      study: schema.Study.
+      workdir: the study's folder, a Path.
+      rows: the points that were evaluated.
+      before: comparisons of an earlier results.json; those of the same detections are taken over.
+
+    Returns:
+      [dict]: metric, detector, a and b (regime, record_set, quality, codec, seed, fold), value, low, high, p_value,
+      made_from.
+    """
+    from tfod_compress.records import RecordSet
+
+    index = {_key(row): row for row in rows}
+    known = {entry["made_from"]: entry for entry in before if entry.get("made_from")}
+    truth, digests, made = {}, {}, []
+    for a, b in _pairs(study, index):
+        sides = [index[point] for point in (a, b)]
+        for row in sides:
+            if row["evaluation"] not in digests:
+                path = workdir / row["evaluation"] / "detections.json"
+                digests[row["evaluation"]] = hashlib.sha256(path.read_bytes()).hexdigest()
+        record_set, split = sides[0]["record_set"], sides[0]["split"]
+        made_from = hashlib.sha256("\0".join(
+            [*(digests[row["evaluation"]] for row in sides), *(row["evaluation"] for row in sides),
+             str(study.evaluation.resamples)]).encode()).hexdigest()[:32]
+        if made_from in known:
+            made.append(known[made_from])
+            continue
+        if (record_set, split) not in truth:
+            truth[record_set, split] = metrics.record_set_ground_truth(
+                RecordSet(workdir / "tfrecords" / record_set), split)
+        frames = truth[record_set, split]
+        detections = [metrics.load_detections(workdir / row["evaluation"] / "detections.json", frames) for row in sides]
+        result = metrics.paired_bootstrap(frames, *detections, metric="weighted_map",
+                                          resamples=study.evaluation.resamples, seed=0)
+        made.append({"metric": "weighted_map", "detector": a[0], **{
+            side: {name: row[name] for name in ("regime", "record_set", "quality", "codec", "seed", "fold")}
+            for side, row in zip("ab", sides, strict=True)}, **result, "made_from": made_from})
+    return made
+
+
+def _key(row):
+    return row["detector"], row["seed"], row["fold"], row["regime"], row["record_set"]
+
+
+def _pairs(study, index):
+    """[(key a, key b)] of points that are there, without repetition."""
+    references = _references(index)
+    pairs = {}
+    for key, row in index.items():
+        run, (regime, record_set) = key[:3], key[3:]
+        against = [("off_the_shelf", study.best.record_set), ("off_the_shelf", references.get((run, row["codec"])))]
+        if regime == "control_ft":
+            against = []
+        if regime in ("task_ft", "retrained"):
+            against.append(("off_the_shelf", record_set))
+        if regime == "task_ft":
+            against.append(("control_ft", record_set))
+        for other in against:
+            if (*run, *other) in index and (*run, *other) != key:
+                pairs[key, (*run, *other)] = None
+    return list(pairs)
+
+
+def _references(index):
+    """{(run, codec): record set} of the highest rate that is listed first: a codec's settings come best first."""
+    found = {}
+    for key, row in index.items():
+        if row["regime"] == "off_the_shelf":
+            found.setdefault((key[:3], row["codec"]), row["record_set"])
+    return found

@@ -1,0 +1,136 @@
+"""A study file's text into a Study; every mistake is told with its line."""
+
+import pathlib
+
+import pydantic
+import yaml
+
+from tfod_compress import config_changes, pipeline_config
+from tfod_compress.errors import InputError
+from tfod_compress.study.schema import Study
+
+MAX_BYTES = 1 << 20
+SHOWN = 3  # problems
+
+
+def read(path):
+    """Reads and validates a study file.
+
+    Args:
+      path: YAML.
+
+    Returns:
+      Study.
+
+    Raises:
+      InputError: not YAML, or not a study; the message names file, line, key and what is allowed.
+    """
+    return parse(Study, path)
+
+
+def parse(model, path):
+    """As `read`, for any model of schema.Strict."""
+    path = pathlib.Path(path)
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise InputError(f"{path}: too large for a study")
+        text = data.decode("utf-8")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_twice(tree, path)
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as a study ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a study: lines such as \"title: …\" are missing")
+    try:
+        found = model.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise InputError(_told(path, tree, error)) from None
+    if isinstance(found, Study):
+        _check_templates(found, path, tree)
+    return found
+
+
+def _told(path, tree, error):
+    """One line: the first problems of a file, by their place in it; what is missing comes after what is wrong."""
+    problems = []
+    for problem in error.errors():
+        at = (*problem["loc"], *problem.get("ctx", {}).get("at", ()))
+        message = problem["msg"].removeprefix("Value error, ")
+        missing = problem["type"] == "missing"
+        problems.append((missing, _line(tree, at), ".".join(map(str, at)) or "study",
+                         "is missing" if missing else message))
+    (_, line, where, message), *others = sorted(problems)
+    told = "".join(f"; line {line}: {where}: {message}" for _, line, where, message in others[:SHOWN - 1])
+    more = f" ({len(problems) - SHOWN} more problems)" if len(problems) > SHOWN else ""
+    return f"{path}:{line}: {where}: {message}{told}{more}"
+
+
+def _line(tree, at):
+    """The line, from 1, of the deepest part of the path `at` that the file has."""
+    node, line = tree, tree.start_mark.line
+    for part in at:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found:
+                line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return line + 1
+
+
+def _refuse_twice(node, path):
+    """A key that comes twice: YAML would take the last without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen = {}
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(f"{path}:{key.start_mark.line + 1}: {key.value}: comes twice, first in line "
+                                 f"{seen[key.value]}")
+            seen[key.value] = key.start_mark.line + 1
+            _refuse_twice(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_twice(value, path)
+
+
+def _check_templates(study, path, tree):
+    """Every `set` fits its template, and every checkpoint its detector."""
+    for index, detector in enumerate(study.detectors):
+        at = ("detectors", index)
+        for regime in study.regimes:
+            config = pipeline_config.template(detector.template)
+            _, changes = study.training_of(detector, regime)
+            for text in changes:
+                try:
+                    config_changes.override(config, text)
+                except InputError as error:
+                    raise InputError(f"{path}:{_line_of_text(tree, text) or _line(tree, at)}: "
+                                     f"detector {detector.name}: {error}") from None
+        if detector.checkpoint and is_zoo_name(detector.checkpoint):
+            from tfod_compress.checkpoints import zoo
+
+            at = (*at, "checkpoint")
+            try:
+                archive = zoo.find(detector.checkpoint)
+            except InputError as error:
+                raise InputError(f"{path}:{_line(tree, at)}: {error}; or give a path") from None
+            model = pipeline_config.template(detector.template).model
+            extractor = getattr(model, model.WhichOneof("model")).feature_extractor.type
+            if not extractor.startswith(archive.extractor):
+                raise InputError(f"{path}:{_line(tree, at)}: {detector.checkpoint} is one of {archive.extractor}, the "
+                                 f"detector {detector.template} has {extractor}")
+
+
+def is_zoo_name(checkpoint):
+    """Whether a checkpoint is named, to be fetched, and not a path."""
+    return "/" not in checkpoint and not pathlib.Path(checkpoint).exists()
+
+
+def _line_of_text(node, text):
+    if isinstance(node, yaml.ScalarNode):
+        return node.start_mark.line + 1 if node.value == text else None
+    parts = node.value if isinstance(node, yaml.SequenceNode) else [value for _, value in node.value]
+    return next((line for part in parts if (line := _line_of_text(part, text))), None)

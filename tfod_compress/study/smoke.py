@@ -1,0 +1,106 @@
+"""A study made small: the same stages, regimes and codecs, with tiny detectors, few steps and few frames."""
+
+import pathlib
+from typing import Annotated
+
+import pydantic
+
+from tfod_compress import pipeline_config
+from tfod_compress.study.reading import parse
+from tfod_compress.study.schema import Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
+
+PATH = pipeline_config.TEMPLATES / "smoke.yaml"
+
+
+class Small(Strict):
+    """A detector that stands for all of its kind."""
+
+    template: str
+    set: list[str] = []
+
+
+class Smoke(Strict):
+    """pipeline_configs/smoke.yaml."""
+
+    make: MakeFrames
+    max_frames: pydantic.PositiveInt
+    split: Split
+    made_split_by: str
+    qualities: Annotated[int, pydantic.Field(ge=2)]
+    rates: Annotated[list[pydantic.PositiveFloat], pydantic.Field(min_length=1)]
+    trained_on: pydantic.PositiveInt
+    detectors: dict[str, Small]
+    steps: pydantic.PositiveInt
+    resamples: Annotated[int, pydantic.Field(ge=1000)]
+
+
+def small(study, path=PATH):
+    """The study at smoke scale.
+
+    Args:
+      study: schema.Study.
+      path: what is put in the place of its own.
+
+    Returns:
+      schema.Study.
+
+    Raises:
+      InputError: the file is no such list.
+    """
+    smoke = parse(Smoke, pathlib.Path(path))
+    records = [_records(entry, smoke) for entry in study.records]
+    settings = [setting for entry in records for setting in entry.settings]
+    content = {
+        "title": f"Smoke test, whose numbers mean nothing: {study.title}",
+        "data": _data(study.data, smoke), "split": _split(study, smoke), "records": records,
+        "detectors": [_detector(detector, smoke, settings) for detector in study.detectors],
+        "regimes": study.regimes, "training": {"steps": smoke.steps}, "balance_classes": study.balance_classes,
+        "evaluation": {"score_threshold": study.evaluation.score_threshold, "resamples": smoke.resamples},
+        "seeds": study.seeds[:2],
+        "retraining": {"records": _last(records, study.retraining.records, smoke)},
+    }
+    if study.fine_tuning:
+        content["fine_tuning"] = {"steps": smoke.steps, "records": _last(records, study.fine_tuning.records, smoke)}
+    return Study.model_validate(content)
+
+
+def _data(data, smoke):
+    if data.frames:
+        return data.model_copy(update={"max_frames": smoke.max_frames})
+    return Data(make=smoke.make)
+
+
+def _split(study, smoke):
+    """The study's own kind of split where its frames are named; of made ones, by sequence."""
+    own = study.split
+    if own.folds:
+        return Split(folds=2, split_by=smoke.made_split_by if not study.data.frames else own.split_by, num_shards=1)
+    if not study.data.frames:
+        return smoke.split.model_copy(update={"split_by": smoke.made_split_by})
+    return own.model_copy(update={"num_shards": 1})
+
+
+def _records(entry, smoke):
+    changes = {}
+    if entry.qualities:
+        changes["qualities"] = [*entry.qualities[:smoke.qualities - 1], entry.qualities[-1]]
+        changes["qualities"] = list(dict.fromkeys(changes["qualities"]))
+    if entry.rates:
+        changes["rates"] = smoke.rates[:len(entry.rates)]
+    return Records.model_validate({**entry.model_dump(), **changes})
+
+
+def _detector(detector, smoke, settings):
+    kind = pipeline_config.template(detector.template).model.WhichOneof("model")
+    stand_in = smoke.detectors[kind]
+    kept = [pattern for pattern in detector.records if any(matches(setting, [pattern]) for setting in settings)]
+    return Detector(template=stand_in.template, name=f"{detector.name}-smoke", set=stand_in.set, records=kept or ["*"])
+
+
+def _last(records, patterns, smoke):
+    """Names of the last record sets that are trained on, of the codec that comes first among them."""
+    best = records[0].settings[0]
+    others = [[setting for setting in entry.settings if setting != best] for entry in records]
+    named = [[setting for setting in group if matches(setting, patterns)] for group in others]
+    found = next(group for group in [*named, *others, [best]] if group)  # other rates here, other names
+    return [setting.record_set for setting in found[-smoke.trained_on:]]
