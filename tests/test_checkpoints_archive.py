@@ -62,13 +62,16 @@ def test_an_archive_of_2017_without_a_config(tmp_path, folder):
     assert found.pipeline_config is found.frozen_graph is None
 
 
-@pytest.mark.parametrize("missing", ["model.ckpt.index", "model.ckpt.data-00000-of-00001"])
-def test_half_a_checkpoint_is_none(tmp_path, folder, missing):
-    found = archive.extract(write(tmp_path / "a.tar.gz", without(missing)), folder)
-    assert found.checkpoint is None
+@pytest.mark.parametrize("files", [
+    without("model.ckpt.index"), without("model.ckpt.data-00000-of-00001"),
+    {**without("model.ckpt.data-00000-of-00001"), "model.ckpt.data-00001-of-00002": b"half"}],
+    ids=["no index", "no data", "half the data"])
+def test_half_a_checkpoint_is_none(tmp_path, folder, files):
+    assert archive.extract(write(tmp_path / "a.tar.gz", files), folder).checkpoint is None
+    (tmp_path / "other").mkdir()
+    del files["frozen_inference_graph.pb"]
     with pytest.raises(InputError, match="neither"):
-        (tmp_path / "other").mkdir()
-        archive.extract(write(tmp_path / "b.tar.gz", without(missing, "frozen_inference_graph.pb")), tmp_path / "other")
+        archive.extract(write(tmp_path / "b.tar.gz", files), tmp_path / "other")
 
 
 @pytest.mark.parametrize("bad", [

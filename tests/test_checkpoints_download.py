@@ -140,7 +140,7 @@ def test_two_downloads_of_one_file_do_not_mix(server, tmp_path):
     import fcntl
 
     with open(tmp_path / f"{FILE}.part", "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_SH)
         with pytest.raises(InputError, match="another process"):
             download.fetch(f"{server.address}/{FILE}", tmp_path)
     assert server.requests == []

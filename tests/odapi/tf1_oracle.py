@@ -88,7 +88,11 @@ def random_value(name, shape, rng):
     if kind in ("beta", "moving_mean", "biases"):
         return rng.normal(0, 0.2, shape)
     fan_in = np.prod(shape[:2] if kind == "depthwise_weights" else shape[:-1])
-    scale = 1 / 64 if "resnet" in name and name.count("/") == 3 else 1  # the first layer sees pixel values
+    scale = 1
+    if "resnet" in name and name.count("/") == 3:  # the first layer sees pixel values
+        scale = 1 / 64
+    elif name.startswith("SecondStageBoxPredictor/"):  # ResNet's features are large, and a softmax saturates
+        scale = 1 / 16
     return rng.normal(0, scale * (2 / fan_in) ** 0.5, shape)
 
 
