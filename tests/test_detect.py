@@ -150,6 +150,7 @@ def test_drawing_marks_the_box_and_nothing_else():
     picture = drawn([[0.5, 0.2, 0.9, 0.8]], [1], [0.87])
     changed = (picture != 127).any(axis=2)
     assert changed[100, 60:240].all() and changed[100:180, 60].all() and changed[100:180, 239].all()
+    assert not changed[100:, 240:].any() and not changed[180:].any()
     assert not changed[110:170, 70:230].any()  # inside, and
     assert not changed[:70].any() and not changed[:, :55].any()  # beyond label and line
     assert changed[85:100].any(), "the label stands above the box"
