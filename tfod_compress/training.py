@@ -215,15 +215,10 @@ class _Trainer:
 
         size = config_util.get_spatial_image_size(config_util.get_image_resizer_config(self.config.model))
         height, width = (side if side > 0 else 64 for side in size)
-
-        @tf.function
-        def predict():
-            image, shapes = self.model.preprocess(tf.zeros([1, height, width, 3]))
-            return self.model.postprocess(self.model.predict(image, shapes), shapes)
-
         self.model._is_training = False  # Faster R-CNN wants ground truth else; train_step sets it
         tf.keras.backend.set_learning_phase(False)
-        predict()
+        # Eagerly: a tf.function that makes variables is traced twice.
+        self.model.predict(*self.model.preprocess(tf.zeros([1, height, width, 3])))
         if self.averages:
             moving_average.track(self.optimizer, self.model)
 
