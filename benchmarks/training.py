@@ -233,7 +233,7 @@ class Side:
         self.losses = tf.function(our_losses if side == "ours" else stock_losses, autograph=side == "stock")
 
     def _build(self):
-        """Makes the variables as the stock loop does before it restores a checkpoint; ours did the same."""
+        """Makes the variables: ours eagerly, as our loop does; stock in a tf.function, as its loop does."""
         import tensorflow as tf
         from object_detection.utils import config_util
 
@@ -241,7 +241,8 @@ class Side:
         tf.keras.backend.set_learning_phase(False)
         height, width = config_util.get_spatial_image_size(
             config_util.get_image_resizer_config(self.config.model))
-        tf.function(lambda: self.model.predict(*self.model.preprocess(tf.zeros([1, height, width, 3]))))()
+        predict = lambda: self.model.predict(*self.model.preprocess(tf.zeros([1, height, width, 3])))  # noqa: E731
+        (predict if self.side == "ours" else tf.function(predict))()
         self.model._is_training = True
         tf.keras.backend.set_learning_phase(True)
 
