@@ -35,12 +35,13 @@ class TrainingBoxes:
     frame_sizes: set
 
 
-def look(record_set, max_frames):
+def look(record_set, max_frames, splits=("train",)):
     """Reads the labels of training frames.
 
     Args:
       record_set: RecordSet.
       max_frames: how many, the same number of the first ones of every shard; 0 for all.
+      splits: names of those to train on.
 
     Returns:
       TrainingBoxes.
@@ -48,7 +49,7 @@ def look(record_set, max_frames):
     Raises:
       InputError: a shard is damaged.
     """
-    files = record_set.files("train")
+    files = [path for split in splits for path in record_set.files(split)]
     limit = -(-max_frames // len(files)) if max_frames and files else None
     sizes, boxes, class_ids, frame_sizes, frames, most = [], [], [], set(), 0, 0
     for path in files:
@@ -66,7 +67,7 @@ def look(record_set, max_frames):
             boxes.append(example.boxes)
             class_ids.append(example.class_ids)
     return TrainingBoxes(
-        frames, record_set.manifest.get("frames", {}).get("train", frames),
+        frames, sum(record_set.manifest.get("frames", {}).get(split, 0) for split in splits) or frames,
         np.array(sizes, np.int64).reshape(-1, 2), np.concatenate([np.zeros((0, 4)), *boxes]),
         np.concatenate([np.zeros(0, np.int64), *class_ids]).astype(np.int64), most, frame_sizes)
 

@@ -28,7 +28,7 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
       record_sets: folders of record sets, or RecordSets.
       output: folder that receives `<record set name>/metrics.json` and `detections.json`. What is there already,
         of the same weights, model, record set and settings, is not done again.
-      split: "train" or "val".
+      split: "val", "train", or another that the record sets have, such as "fold0".
       score_threshold: of precision, recall and F1.
       batch_size: images run together; changes no number.
       resamples: bootstrap resamples.
@@ -105,6 +105,9 @@ def _evaluate(ready, described, weights, record_sets, output, split, score_thres
     """What evaluating has in common; `ready` gives the detector, and is called only if there is something to run."""
     results, jobs = {}, []
     for record_set in record_sets:
+        if split not in record_set.splits:
+            raise InputError(f"{record_set.path}: has no frames of the split {split!r} (--split); it has "
+                             f"{', '.join(record_set.splits)}")
         folder = pathlib.Path(output) / record_set.name
         made_from = {**weights, "record_set": _sha256(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
                      "score_threshold": score_threshold, "resamples": resamples, "seed": seed}

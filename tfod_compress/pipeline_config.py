@@ -71,7 +71,7 @@ def template(detector):
 
 
 def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, batch_size=None,
-         scale_learning_rate=False, overrides=(), max_frames=MAX_FRAMES):
+         scale_learning_rate=False, overrides=(), max_frames=MAX_FRAMES, fold=None):
     """Writes the pipeline.config that trains `detector` on a record set, after checking it.
 
     Args:
@@ -87,6 +87,8 @@ def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, ba
       overrides: texts of the pipeline proto that are merged over the template last, such as
         "train_config { batch_size: 8 }" or, shorter, "train_config.batch_size: 8"; a list replaces the template's.
       max_frames: how many training frames are looked at, spread over the shards; 0 for all.
+      fold: of a record set made with folds: fold<K> is for evaluation and the others for training, instead of val and
+        train.
 
     Returns:
       Made.
@@ -102,10 +104,12 @@ def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, ba
     label_map = str((record_set.path / "label_map.pbtxt").resolve())
     if not config.eval_input_reader:
         config.eval_input_reader.add(shuffle=False, num_epochs=1)
-    for reader, split in ((config.train_input_reader, "train"), (config.eval_input_reader[0], "val")):
+    train_splits, val_splits = _sides(record_set, fold)
+    for reader, splits in ((config.train_input_reader, train_splits), (config.eval_input_reader[0], val_splits)):
         reader.label_map_path = label_map
         del reader.tf_record_input_reader.input_path[:]
-        reader.tf_record_input_reader.input_path.extend(str(path.resolve()) for path in record_set.files(split))
+        reader.tf_record_input_reader.input_path.extend(
+            str(path.resolve()) for split in splits for path in record_set.files(split))
     notes = []
     if checkpoint is not None:
         notes += _start_from(config, checkpoint, checkpoint_type)
@@ -122,12 +126,22 @@ def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, ba
         config_changes.scale_learning_rate(config, config.train_config.batch_size / usual)
     if not config.train_input_reader.tf_record_input_reader.input_path:
         raise InputError(f"{record_set.path}: has no frames to train on; make it with a smaller --val_fraction")
-    boxes = config_checks.look(record_set, max_frames)
+    boxes = config_checks.look(record_set, max_frames, train_splits)
     notes += config_checks.check(config, record_set, boxes)
     anchors_fit = config_checks.anchors_fit(config, record_set, boxes, notes)
     with atomic_file(output, "w") as file:
         file.write(text_format.MessageToString(config))
     return Made(config, anchors_fit, notes)
+
+
+def _sides(record_set, fold):
+    """([split to train on], [split to evaluate on])."""
+    if fold is None:
+        return ["train"], ["val"]
+    folds = [split for split in record_set.splits if split.startswith("fold")]
+    if f"fold{fold}" not in folds:
+        raise InputError(f"{record_set.path}: has no fold {fold} (--fold); it has {', '.join(record_set.splits)}")
+    return [split for split in folds if split != f"fold{fold}"], [f"fold{fold}"]
 
 
 def _start_from(config, checkpoint, kind):

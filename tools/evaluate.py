@@ -22,7 +22,8 @@ _CHECKPOINT = flags.DEFINE_multi_string("checkpoint", [], "A model folder (its n
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a config and checkpoints.")
 _RECORDS = flags.DEFINE_multi_string("records", [], "A record set's folder; may be repeated.")
 _OUTPUT = flags.DEFINE_string("output", None, "The folder for the results.", required=True)
-_SPLIT = flags.DEFINE_enum("split", "val", ["val", "train"], "Which frames of the record sets.")
+_SPLIT = flags.DEFINE_string("split", "val", "Which frames of the record sets: val, train, test, or a fold such as "
+                             "fold0.")
 _THRESHOLD = flags.DEFINE_float("score_threshold", 0.5, "Detections below it take no part in precision, recall and F1.",
                                 lower_bound=0.0, upper_bound=1.0)
 _RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)

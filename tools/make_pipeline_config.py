@@ -28,6 +28,8 @@ _SCALE = flags.DEFINE_bool("scale_learning_rate", False, "Multiply the learning 
 _SET = flags.DEFINE_multi_string("set", [], "A setting, such as 'train_config.batch_size: 8' or any pipeline text.")
 _FRAMES = flags.DEFINE_integer("max_frames", 5000, "Training frames whose boxes are looked at; 0 for all.",
                                lower_bound=0)
+_FOLD = flags.DEFINE_integer("fold", None, "Of a record set made with --folds: evaluate on this fold, train on the "
+                             "others.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "The file to write.", required=True)
 
 
@@ -36,7 +38,8 @@ def main():
 
     made = pipeline_config.make(
         _DETECTOR.value, _RECORDS.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value, checkpoint_type=_TYPE.value,
-        batch_size=_BATCH.value, scale_learning_rate=_SCALE.value, overrides=_SET.value, max_frames=_FRAMES.value)
+        batch_size=_BATCH.value, scale_learning_rate=_SCALE.value, overrides=_SET.value, max_frames=_FRAMES.value,
+        fold=_FOLD.value)
     train = made.config.train_config
     start = "random weights"
     if train.fine_tune_checkpoint:
