@@ -112,14 +112,18 @@ class Records(Strict):
         """The codec's name for --codec."""
         return self.codec if self.scale == 1 else f"{self.codec}-scale{self.scale:g}"
 
+    def loaded(self):
+        """The codec itself."""
+        return codecs.get(self.coder, **({"model": self.model} if self.model else {}))
+
     @pydantic.model_validator(mode="after")
     def _possible(self):
+        if self.model and not getattr(codecs.about(self.codec), "learned", False):
+            raise wrong(f"codec {self.codec} is not learned: it has no model", "model")
         try:
-            coder = codecs.get(self.coder)
+            coder = self.loaded()
         except ValueError as error:
             raise wrong(str(error), "codec") from None
-        if self.model and not getattr(coder, "learned", False):
-            raise wrong(f"codec {self.codec} is not learned: it has no model", "model")
         if self.qualities and self.rates:
             raise wrong("give qualities or rates, not both", "rates")
         if coder.lowest is None and (self.qualities or self.rates):
@@ -138,7 +142,7 @@ class Records(Strict):
     @property
     def settings(self):
         """[Setting], as listed."""
-        coder = codecs.get(self.coder)
+        coder = self.loaded()
         if self.rates:
             return [Setting.at_rate(self, coder, rate) for rate in self.rates]
         return [Setting.at_quality(self, coder, quality) for quality in self.qualities or [None]]
@@ -148,7 +152,7 @@ class Records(Strict):
         """The best of `settings`, whatever their order."""
         if self.rates:
             return max(self.settings, key=lambda setting: setting.target_bpp)
-        sign = 1 if codecs.get(self.coder).higher_is_better else -1
+        sign = 1 if self.loaded().higher_is_better else -1
         return max(self.settings, key=lambda setting: sign * (setting.number or 0))
 
 
@@ -295,8 +299,8 @@ class Study(Strict):
             if regime in self.regimes[:index]:
                 raise wrong(f"{regime} comes twice", "regimes", index)
             if regime in LEARNED:
-                raise wrong(f"{regime} trains a learned codec, which none of {', '.join(codecs.names())} is; there are "
-                            "off_the_shelf, retrained, task_ft, control_ft", "regimes", index)
+                raise wrong(f"{regime} trains a learned codec through a detector, which studies cannot do yet; there "
+                            "are off_the_shelf, retrained, task_ft, control_ft", "regimes", index)
         if set(TUNED) & set(self.regimes) and not self.fine_tuning:
             raise wrong("task_ft and control_ft need fine_tuning", "regimes")
         for name, part in (("fine_tuning", self.fine_tuning), ("retraining", self.retraining)):
