@@ -48,28 +48,31 @@ def main(output):
         return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
 
     report = {}
+
+    def found_out(case, **results):
+        report[case] = results
+        with open(output, "w", encoding="utf-8") as file:
+            json.dump(report, file)
+
     for name in ("hard mining", "focal loss, unpadded, not normalised"):
         template, changes = parity.SSD[name]
         config = parity.ssd_config(template, changes + FROZEN + CLIPPED)
         losses, start, weights = run(config)
-        report[name] = {"losses": losses, "moved": largest(start, weights)}
+        found_out(name, losses=losses, moved=largest(start, weights))
         others = {"two devices": {"strategy": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])},
                   "two parts": {"accumulate": 2}}
         if name == "hard mining":
             others["four parts on two devices"] = {**others["two devices"], "accumulate": 2}
         for other, options in others.items():
             found, _, after = run(config, start, **options)
-            report[f"{name}, {other}"] = {"losses": found, "weights": largest(weights, after)}
+            found_out(f"{name}, {other}", losses=found, weights=largest(weights, after))
     config = parity.ssd_config(*parity.SSD["hard mining"])
     devices.set_precision("bfloat16")
     losses, start, weights = run(config, start)
-    report["bfloat16"] = {"losses": losses, "moved": largest(start, weights)}
+    found_out("bfloat16", losses=losses, moved=largest(start, weights))
     scale = devices.set_precision("float16")
     losses, start, weights = run(config, start, loss_scale=scale)
-    report["float16"] = {"losses": losses, "moved": largest(start, weights), "scale": float(scale.value)}
-    devices.set_precision("float32")
-    with open(output, "w", encoding="utf-8") as file:
-        json.dump(report, file)
+    found_out("float16", losses=losses, moved=largest(start, weights), scale=float(scale.value))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfod_compress.errors import InputError
 
 PRECISIONS = ("float32", "float16", "bfloat16")
-LOST_AFTER = 15  # seconds without an answer after which another worker counts as lost; TensorFlow's own is 60 and more
+LOST_AFTER = 20  # seconds without a heartbeat after which a worker counts as lost
 
 
 def strategy(num_workers=1):
@@ -28,11 +28,7 @@ def strategy(num_workers=1):
     """
     if num_workers > 1:
         _check_cluster(num_workers)
-        from tensorflow.python.distribute import collective_all_reduce_strategy
-
-        extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
-        extended._check_health_interval, extended._check_health_timeout = LOST_AFTER // 3, LOST_AFTER // 3
-        extended._check_health_retry_limit = 2
+        _watch_workers(num_workers)
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -51,6 +47,16 @@ def _check_cluster(num_workers):
     if len(workers) != num_workers or not known or len(config["cluster"]) > 1:
         raise InputError(f"TF_CONFIG: --num_workers {num_workers} does not fit its {len(workers)} workers and "
                          f"task {task}; {cure}")
+
+
+def _watch_workers(num_workers):
+    """Sets up the coordination service, which MultiWorkerMirroredStrategy would start with timeouts of its own."""
+    from tensorflow.python.eager import context
+    from tensorflow.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+
+    context.context().configure_coordination_service(
+        "standalone", "/job:worker/replica:0/task:0", heartbeat_timeout_in_ms=1000 * LOST_AFTER,
+        coordinated_jobs=[CoordinatedJob(name="worker", num_tasks=num_workers)])
 
 
 def own_folder(model_dir, strategy):
