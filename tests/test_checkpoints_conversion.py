@@ -13,7 +13,7 @@ from tests.odapi import detector_cases, tf1_detectors
 from tfod_compress.errors import InputError
 
 NAME = "ssd_inception_v2_coco_2018_01_28"
-CONFIG = detector_cases.config(NAME, "num_classes: 3", "feature_extractor { depth_multiplier: 0.1 }")
+CONFIG = detector_cases.config(NAME, "num_classes: 7", "feature_extractor { depth_multiplier: 0.1 }")
 KERNEL = "BoxPredictor_0/ClassPredictor/weights"
 
 
@@ -32,7 +32,8 @@ def weights(model):
     from tfod_compress.odapi import tf1_names
 
     rng = np.random.default_rng(0)
-    return {name: rng.normal(size=variable.shape).astype(np.float32)
+    return {name: (rng.uniform(0.5, 1.5, variable.shape) if name.endswith("moving_variance") else
+                   rng.normal(0, 0.1, variable.shape)).astype(np.float32)
             for name, variable in tf1_names.detector(model).items()}
 
 
@@ -122,7 +123,7 @@ def test_averages_are_preferred_and_what_is_left_out_is_explained(convert, weigh
     for key, number in (("mean", value.mean()), ("std", value.std()), ("min", value.min()), ("max", value.max())):
         assert pair[key] == pytest.approx(number)
     assert len(record["archive"]["sha256"]) == 64
-    assert record["num_classes"] == 3
+    assert record["num_classes"] == 7
 
 
 @pytest.mark.parametrize("rename", [str, lambda name: f"{name}/read", lambda name: f"{name}/read/_95__cf__98"],
@@ -222,3 +223,31 @@ def test_an_archive_under_another_name_is_refused(convert, weights, tmp_path):
         from tfod_compress.checkpoints import conversion
 
         conversion.fetch(NAME, tmp_path / "out", archive=tmp_path / "none.tar.gz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "left"), [("classification", 64), ("detection", 24), ("full", 0)])
+def test_training_starts_from_it_at_step_0(convert, weights, demo_records, tmp_path, kind, left):
+    """Through the product's own loop: what the type stands for is restored, and one step makes step 1."""
+    import tensorflow as tf
+    from google.protobuf import text_format
+
+    from tfod_compress import pipeline_config, training
+
+    convert(weights)
+    config = pipeline_config.read(tmp_path / "out" / "pipeline.config")
+    text_format.Merge("batch_size: 2 optimizer { momentum_optimizer { learning_rate { constant_learning_rate { "
+                      "learning_rate: 1e-6 } } } use_moving_average: false }", config.train_config)
+    config.train_config.fine_tune_checkpoint = str(tmp_path / "out")
+    config.train_config.fine_tune_checkpoint_type = kind
+    config.train_config.fine_tune_checkpoint_version = 1
+    reader = config.train_input_reader
+    reader.label_map_path = str(demo_records / "jpeg-q5" / "label_map.pbtxt")
+    reader.tf_record_input_reader.input_path.append(str(demo_records / "jpeg-q5" / "train-*.tfrecord"))
+    (tmp_path / "train.config").write_text(text_format.MessageToString(config))
+    training.train(tmp_path / "train.config", tmp_path / "trained", num_train_steps=1, seed=0)
+    reached = json.loads((tmp_path / "trained" / "restored.json").read_text())
+    assert reached["step"] == 0
+    assert (len(reached["restored"]), len(reached["kept"])) == (410 - left, left)
+    last = tf.train.load_checkpoint(str(tmp_path / "trained" / "ckpt-1"))
+    assert last.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") == 1

@@ -73,13 +73,11 @@ def carry_over(model_config, checkpoint):
 
     from tfod_compress import restore
 
-    architecture = getattr(model_config, model_config.WhichOneof("model"))
-    architecture.num_classes += 2
-    model = model_builder.build(model_config, is_training=True)
-    architecture.num_classes -= 2
-    inputs = tf.zeros([1, 64, 64, 3]), tf.constant([[64, 64, 3]])
-    model.provide_groundtruth([tf.constant([[0.1, 0.1, 0.9, 0.9]])], [tf.one_hot([0], architecture.num_classes + 2)])
-    model.predict(*inputs)
+    other = type(model_config)()
+    other.CopyFrom(model_config)
+    getattr(other, other.WhichOneof("model")).num_classes += 2
+    model = model_builder.build(other, is_training=False)
+    model.predict(tf.zeros([1, 64, 64, 3]), tf.constant([[64, 64, 3]]))
     for variable in model.variables:
         variable.assign(tf.fill(variable.shape, FORGOTTEN))
     kept = restore.start_from(model, checkpoint, "detection", with_heads=True)
