@@ -1,6 +1,7 @@
 """One picture through one codec, from file to file; and what codecs there are."""
 
 import dataclasses
+import importlib.util
 import pathlib
 
 from tfod_compress import codecs
@@ -102,4 +103,8 @@ def catalogue():
             continue
         best = codec.highest if codec.higher_is_better else codec.lowest
         rows.append((name, f"{codec.lowest:g} to {codec.highest:g}", f"{best:g}", entry.about, "yes"))
+    for name in codecs.learned_names():
+        entry = codecs.about(name)
+        here = importlib.util.find_spec("tensorflow_compression") is not None
+        rows.append((name, "its models", "", entry.about, "--codec_model" if here else f"needs {entry.package}"))
     return rows

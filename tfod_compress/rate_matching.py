@@ -42,6 +42,9 @@ class Levels:
             why = "is lossless" if codec.lossless else "has no quality"
             raise InputError(f"codec {codec.name} {why}: no quality can match a rate (--target_bpp)")
         self._codec = codec
+        if codec.qualities is not None:
+            self.last = len(codec.qualities) - 1
+            return
         span = codec.highest - codec.lowest
         # A power of ten, so that qualities are short numbers.
         self._step = 1 if codec.whole_numbers else 10.0 ** math.floor(math.log10(span / _STEPS))
@@ -49,6 +52,8 @@ class Levels:
 
     def quality(self, level):
         """The quality at a level."""
+        if self._codec.qualities is not None:
+            return self._codec.qualities[level]
         if self._codec.higher_is_better:
             found = self._codec.lowest + level * self._step
         else:

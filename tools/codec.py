@@ -13,6 +13,8 @@ Examples:
   python -m tools.codec bench pictures --codecs jpeg,webp --quality 5,50,95 --output runs/rd
   python -m tools.codec bench pictures --codecs all --output runs/rd
   python -m tools.codec bench pictures --codecs vvc:preset=slow,avif444:speed=0 --output runs/rd
+  python -m tools.codec encode --codec bmshj2018 --codec_model runs/bmshj2018 picture.png picture.tlc
+  python -m tools.codec bench pictures --codecs bmshj2018 --codec_model runs/bmshj2018 --output runs/rd
 
 A bench that was interrupted goes on where it stopped; codecs given later are added to what is there.
 """
@@ -24,7 +26,8 @@ from tools import command
 _CODEC = flags.DEFINE_string("codec", None, "encode, decode: the codec.")
 _QUALITY = flags.DEFINE_list("quality", None, "encode: the quality; without it the codec's default. bench: one "
                              "quality or several; without it each codec's own list.")
-_MODEL = flags.DEFINE_string("codec_model", None, "encode, decode: folder of a learned codec's model.")
+_MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
+                             "quality, its lambda.")
 _CODECS = flags.DEFINE_list("codecs", None, "bench: codecs, with options perhaps (name:option=value), or all.")
 _OUTPUT = flags.DEFINE_string("output", None, "bench: folder for the tables and curves.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "bench: processes; 0: one for each core.", lower_bound=0)
@@ -81,7 +84,7 @@ def _bench(folder):
 
     result = rate_distortion.run(
         folder, _CODECS.value, _OUTPUT.value, qualities=None if _QUALITY.value is None else _qualities(),
-        workers_count=_WORKERS.value or None, hvs_and_vmaf=_SLOW_METRICS.value, say=print)
+        codec_model=_MODEL.value, workers_count=_WORKERS.value or None, hvs_and_vmaf=_SLOW_METRICS.value, say=print)
     if result.bd_rates:
         _table(result.bd_rates)
     print(f"{len(result.rows)} rows in {_OUTPUT.value}/rd.csv")

@@ -25,6 +25,8 @@ _CLASS_MAP = flags.DEFINE_string(
     "class_map", None, "YAML file of lines such as \"Car: PassengerCar\" or \"Tram: ignore\".")
 _NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names; without it one is looked for near the labels.")
 _CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
+_MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
+                             "quality, its lambda.")
 _QUALITY = flags.DEFINE_list("quality", None, "One quality or several, such as 100,40,20,5; without it the codec's "
                              "default.")
 _TARGETS = flags.DEFINE_list("target_bpp", None, "Instead of --quality: bits per pixel, one number or several, such as "
@@ -65,7 +67,8 @@ def main():
     from tfod_compress.records import conversion, summary
 
     made = conversion.convert(
-        _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, qualities=qualities,
+        _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, codec_model=_MODEL.value,
+        qualities=qualities,
         target_bpp=target_bpp, rate_per_frame=_PER_FRAME.value, label_format=_FORMAT.value,
         class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
         test_fraction=_TEST.value, split_by=_SPLIT_BY.value, split_files=_SPLIT_FILES.value,

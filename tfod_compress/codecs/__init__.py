@@ -23,18 +23,20 @@ class Entry(typing.NamedTuple):
       target: "module:Class"; the class is made without arguments, or with those of `get`.
       about: one line for lists.
       package: what to install where importing the module fails.
+      learned: whether it needs the folder of a trained model.
     """
 
     target: str
     about: str
     package: str
+    learned: bool = False
 
 
 _REGISTRY = {}
 _SCALED = re.compile(r"(.+)-scale(0?\.\d+)")
 
 
-def register(name, target, about, package):
+def register(name, target, about, package, learned=False):
     """Adds a codec.
 
     Raises:
@@ -42,12 +44,17 @@ def register(name, target, about, package):
     """
     if name in _REGISTRY:
         raise ValueError(f"codec {name!r} is registered twice: {_REGISTRY[name].target} and {target}")
-    _REGISTRY[name] = Entry(target, about, package)
+    _REGISTRY[name] = Entry(target, about, package, learned)
 
 
 def names():
-    """All names, sorted."""
-    return sorted(_REGISTRY)
+    """The names of all codecs that need no trained model, sorted."""
+    return sorted(name for name, entry in _REGISTRY.items() if not entry.learned)
+
+
+def learned_names():
+    """The names of those that do, sorted."""
+    return sorted(name for name, entry in _REGISTRY.items() if entry.learned)
 
 
 def about(name):
@@ -62,7 +69,7 @@ def about(name):
         return entry._replace(about=f"{entry.about}; of frames scaled by {scaled[2]} and back")
     if name not in _REGISTRY:
         raise InputError(f"unknown codec {name!r}; there are {', '.join(names())}, each also with its frames scaled, "
-                         "such as jpeg-scale0.5 (--codec)")
+                         f"such as jpeg-scale0.5; and with a model {', '.join(learned_names())} (--codec)")
     return _REGISTRY[name]
 
 
@@ -71,10 +78,10 @@ def get(name, **options):
 
     Args:
       name: one of `names()`; with -scale0.5 behind it, the frames are coded at half their width and height.
-      **options: what the codec's class takes, such as the folder of a learned codec.
+      **options: what the codec's class takes, such as model="folder" of a learned codec.
 
     Raises:
-      InputError: no such codec, or this machine lacks a package it needs.
+      InputError: no such codec, this machine lacks a package it needs, or a model is missing or is not needed.
     """
     scaled = _SCALED.fullmatch(name)
     if scaled:
@@ -82,6 +89,11 @@ def get(name, **options):
 
         return Scaled(get(scaled[1], **options), float(scaled[2]))
     entry = about(name)
+    if entry.learned and options.get("model") is None:
+        raise InputError(f"codec {name} needs a trained model; name its folder with --codec_model, or train one with "
+                         "tools.train_codec")
+    if not entry.learned and "model" in options:
+        raise InputError(f"codec {name} is not learned and takes no --codec_model; leave it out")
     module, _, cls = entry.target.partition(":")
     try:
         found = getattr(importlib.import_module(module), cls)
@@ -111,3 +123,9 @@ register("hevc-gray", "tfod_compress.codecs.hevc:HevcGray", "HEVC intra of the l
 register("vvc", "tfod_compress.codecs.vvc:Vvc", "VVC intra, 4:2:0, 10 bits, vvenc", "imageio-ffmpeg")
 register("vvc-gray", "tfod_compress.codecs.vvc:VvcGray", "VVC intra of the luma, vvenc", "imageio-ffmpeg")
 register("h264", "tfod_compress.codecs.h264:H264", "H.264 video over the frames of a sequence, 4:2:0, x264", "av")
+register("bls2017", "tfod_compress.codecs.learned:Bls2017", "learned: factorized prior", "tensorflow-compression",
+         learned=True)
+register("bmshj2018", "tfod_compress.codecs.learned:Bmshj2018", "learned: scale hyperprior", "tensorflow-compression",
+         learned=True)
+register("mbt2018-mean", "tfod_compress.codecs.learned:Mbt2018Mean", "learned: mean-scale hyperprior",
+         "tensorflow-compression", learned=True)

@@ -24,6 +24,7 @@ class Codec(abc.ABC):
       scale: what the quality is, in a few words.
       default_quality: what is used when none is asked for.
       whole_numbers: whether a quality must be a whole number.
+      qualities: the only ones there are, sorted, of a codec without a scale between them; else None.
       parameter: what stands between name and number in a record set's name: q, qp, crf.
       stored_as: "jpeg" or "png" where TensorFlow reads the coded bytes as they are; None where a lossless
         PNG of the decoded pixels is stored in their place, with the true size beside it.
@@ -37,6 +38,7 @@ class Codec(abc.ABC):
     scale = ""
     default_quality = 100
     whole_numbers = True
+    qualities = None
     parameter = "q"
     stored_as = None
     max_pixels = MAX_PIXELS
@@ -75,6 +77,10 @@ class Codec(abc.ABC):
     def encode_many(self, rgb, qualities):
         """[bytes], one for each quality; override where work can be shared between them."""
         return [self.encode(rgb, quality) for quality in qualities]
+
+    def prepare(self, quality):
+        """Does ahead what the first picture at a quality would wait for; override where that is long."""
+        del quality
 
     @property
     def lossless(self):

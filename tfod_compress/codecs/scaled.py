@@ -42,7 +42,8 @@ class Scaled(Codec):
         self._codec, self.factor = codec, factor
         self.name = f"{codec.name}-scale{factor:g}"
         self.extension = f".scaled{codec.extension}"
-        for name in ("lowest", "highest", "higher_is_better", "scale", "default_quality", "whole_numbers", "parameter"):
+        for name in ("lowest", "highest", "higher_is_better", "scale", "default_quality", "whole_numbers", "parameter",
+                     "qualities"):
             setattr(self, name, getattr(codec, name))
 
     @property
@@ -51,6 +52,9 @@ class Scaled(Codec):
 
     def check_quality(self, quality):
         return self._codec.check_quality(quality)
+
+    def prepare(self, quality):
+        self._codec.prepare(quality)
 
     def encode(self, rgb, quality):
         return self.encode_many(rgb, [quality])[0]

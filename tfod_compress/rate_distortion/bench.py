@@ -31,7 +31,8 @@ class Result:
     bd_rates: list
 
 
-def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_and_vmaf=True, say=lambda line: None):
+def run(folder, codec_names, output, *, qualities=None, codec_model=None, workers_count=None,
+        hvs_and_vmaf=True, say=lambda line: None):
     """Measures each picture with each codec at each quality and writes rd.csv, bd_rate.csv and the curves.
 
     What was measured into `output` before stays in the tables: codecs can be added one by one.
@@ -42,6 +43,7 @@ def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_
         and that needs no model.
       output: folder that gets the tables, `points/` with the single results, and the curves.
       qualities: of every codec; None for each codec's own list.
+      codec_model: folder of a trained model, or of several of them, for the learned codecs among the names.
       workers_count: processes; None takes one for each core.
       hvs_and_vmaf: whether PSNR-HVS and VMAF are measured too.
       say: called with each line that the user should read.
@@ -53,11 +55,12 @@ def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_
       InputError: bad input, found before anything is measured, or a codec that fails.
     """
     output = pathlib.Path(output)
-    plan = planned(codec_names, qualities, say)
+    plan = planned(codec_names, qualities, say, codec_model)
     frames = find_frames(folder)
     if hvs_and_vmaf:
         measure.libvmaf.executable()
-    tasks = [measure.Task(frame, name, wanted, table.part_path(output, name, frame.source_id), hvs_and_vmaf)
+    tasks = [measure.Task(frame, name, wanted, table.part_path(output, name, frame.source_id), hvs_and_vmaf,
+                          _model_of(name, codec_model))
              for frame in frames for name, wanted in plan.items()]
     output.mkdir(parents=True, exist_ok=True)
     broken = _measure(tasks, workers_count or len(os.sched_getaffinity(0)))
@@ -74,7 +77,7 @@ def run(folder, codec_names, output, *, qualities=None, workers_count=None, hvs_
     return Result(rows, _bd_rates(output, means, say))
 
 
-def planned(codec_names, qualities, say):
+def planned(codec_names, qualities, say, codec_model=None):
     """{codec name: its qualities, checked}.
 
     Raises:
@@ -82,11 +85,15 @@ def planned(codec_names, qualities, say):
     """
     found = {}
     for name in _available(say) if list(codec_names) == ["all"] else codec_names:
-        codec = variants.get(name)
+        codec = variants.get(name, _model_of(name, codec_model))
         wanted = default_qualities(codec) if qualities is None or codec.lossless else [
             codec.check_quality(quality) for quality in qualities]
         found[name] = tuple(dict.fromkeys(wanted))
     return found
+
+
+def _model_of(name, codec_model):
+    return codec_model if codecs.about(name.split(":")[0]).learned else None
 
 
 def _available(say):

@@ -34,6 +34,7 @@ class Task:
       qualities: checked ones.
       path: the file of the results.
       hvs_and_vmaf: whether these two are measured as well; they cost the most time.
+      model: folder of a trained model, for learned codecs.
     """
 
     frame: FramePath
@@ -41,6 +42,7 @@ class Task:
     qualities: tuple
     path: pathlib.Path
     hvs_and_vmaf: bool
+    model: str | None = None
 
 
 def measure(task):
@@ -56,7 +58,7 @@ def measure(task):
         rgb = contiguous(read_frame(task.frame.path))
     except BrokenFrame as error:
         return str(error)
-    codec = variants.get(task.codec)
+    codec = variants.get(task.codec, task.model)
     identity = {"pixels": f"{rgb.shape[1]}x{rgb.shape[0]} {google_crc32c.value(np.ascontiguousarray(rgb).tobytes())}",
                 "version": codec.version(), "settings": codec.settings(),
                 "metrics": libvmaf.version() if task.hvs_and_vmaf else "psnr_rgb and ms_ssim"}
@@ -95,6 +97,7 @@ def _measured(rgb, codec, qualities, hvs_and_vmaf):
     for start in range(0, len(qualities), batch):
         rows, decoded = [], []
         for wanted in qualities[start:start + batch]:
+            codec.prepare(wanted)
             began = time.perf_counter()
             data = codec.encode(rgb, wanted)
             encoded = time.perf_counter()

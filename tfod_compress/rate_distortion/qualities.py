@@ -21,6 +21,8 @@ def default_qualities(codec):
     """
     if codec.lossless:
         return [None]
+    if codec.qualities is not None:
+        return list(codec.qualities)
     name = codec.name.partition("-scale")[0]
     if name in _DEFAULTS:
         found = list(_DEFAULTS[name])

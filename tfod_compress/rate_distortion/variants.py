@@ -8,14 +8,18 @@ from tfod_compress.errors import InputError
 _OPTION = re.compile(r"([a-z_]+)=([\w.-]+)")
 
 
-def get(variant):
+def get(variant, model=None):
     """The codec of a variant such as "jpeg", "hevc444:preset=placebo" or "avif:speed=3".
+
+    Args:
+      variant: text.
+      model: folder of a trained model, for learned codecs; None for others.
 
     Raises:
       InputError: as `codecs.get`; or options that cannot be read, or that the codec does not take.
     """
     name, *texts = variant.split(":")
-    options = {}
+    options = {} if model is None else {"model": model, "threads": 1}
     for text in texts:
         found = _OPTION.fullmatch(text)
         if not found:

@@ -35,7 +35,8 @@ class Made:
     was_there: bool
 
 
-def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", qualities=(None,),
+def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", codec_model=None,
+            qualities=(None,),
             target_bpp=None, rate_per_frame=False,
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
             split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
@@ -48,6 +49,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       labels: folder or file of labels.
       output: folder that gets the record sets.
       codec: a codec's name.
+      codec_model: folder of a trained model, or of several of them, of a learned codec.
       qualities: numbers; None for the codec's default.
       target_bpp: bits per pixel: instead of `qualities`, a record set for each, at the quality whose rate over all
         frames is nearest below.
@@ -89,7 +91,11 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         raise InputError(f"--max_pixels {max_pixels}: must be positive")
     if split_files and (split_by or folds):
         raise InputError("--split_files says which frame goes where; leave out --split_by and --folds")
-    coder = codecs.get(codec)
+    options = {} if codec_model is None else {"model": codec_model}
+    coder = codecs.get(codec, **options)
+    workers_count = workers_count or len(os.sched_getaffinity(0))
+    if codec_model is not None and workers_count > 1:
+        options["threads"] = 1
     targets = {key: pathlib.Path(output) / name
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     names = read_class_map(class_map) if class_map else {}
@@ -101,8 +107,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
     source, label_format = open_labels(
         labels, label_format, [frame.source_id for frame in found], names_file, may_be_empty=unlabelled == "negative")
     mapping = ClassMap(names, ignored_names(label_format))
-    job = workers.Job(codec, source, mapping, min_box_px, max_pixels)
-    with workers.pool(job, workers_count or len(os.sched_getaffinity(0))) as pool:
+    job = workers.Job(codec, options, source, mapping, min_box_px, max_pixels)
+    with workers.pool(job, workers_count) as pool:
         good, broken = survey.usable(frames, found, source, mapping, pool.run, on_broken=on_broken,
                                      max_broken=max_broken, unlabelled=unlabelled, say=say)
         if sequences_by:

@@ -27,12 +27,14 @@ class Job:
 
     Attributes:
       codec: its name.
+      options: see `codecs.get`.
       labels: what `open_labels` gave.
       class_map: `ClassMap`.
       min_box_px, max_pixels: limits.
     """
 
     codec: str
+    options: dict
     labels: object
     class_map: object
     min_box_px: float
@@ -198,5 +200,5 @@ def _know(job, counter, count):
     import cv2
 
     cv2.setNumThreads(1)
-    _job, _codec, _counter, _count = job, codecs.get(job.codec), counter, count
+    _job, _codec, _counter, _count = job, codecs.get(job.codec, **job.options), counter, count
     _codec.max_pixels = max(_codec.max_pixels, job.max_pixels)
