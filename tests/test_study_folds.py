@@ -67,3 +67,12 @@ def test_folds_seeds_jobs_and_scales_end_to_end(run_tool, tmp_path):
     images = [json.loads((tmp_path / "runs" / point["evaluation"] / "metrics.json").read_text())["images"]
               for point in results["points"] if point["record_set"] == "png"]
     assert sum(images) == 24
+
+
+def test_few_frames_are_spread_over_all(folds, tmp_path, run_tool):
+    """What the smoke scale takes of frames that are named."""
+    process = run_tool("make_tfrecords", "--frames", folds.parent.parent / "frames", "--labels",
+                       folds.parent.parent / "labels", "--max_frames", 4, "--output", tmp_path)
+    assert process.returncode == 0 and "4 of 12 frames" in process.stdout, process.stderr
+    names = [line.split(",")[0] for line in (tmp_path / "jpeg-q100" / "images.csv").read_text().splitlines()[1:]]
+    assert len({name.split("/")[0] for name in names}) == 4  # of six sequences of two frames

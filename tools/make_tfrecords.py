@@ -49,6 +49,7 @@ _UNLABELLED = flags.DEFINE_enum("unlabelled", "fail", ["fail", "skip", "negative
                                 "Frames without labels: stop, leave them out, or keep them without boxes.")
 _MIN_BOX = flags.DEFINE_float("min_box_px", 1.0, "Drop boxes whose shorter side is below this many pixels.")
 _MAX_PIXELS = flags.DEFINE_integer("max_pixels", 64_000_000, "Frames of more pixels count as broken.")
+_MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "Take so many frames, spread over all of them; 0 for all.")
 _MEASURE = flags.DEFINE_enum("measure", "sample", ["all", "sample", "none"], "Frames whose PSNR is measured.")
 _DUPLICATES = flags.DEFINE_enum(
     "duplicates", "together", ["together", "ignore"], "Frames with identical pixels: keep them on one side (and stop "
@@ -74,7 +75,8 @@ def main():
         test_fraction=_TEST.value, split_by=_SPLIT_BY.value, split_files=_SPLIT_FILES.value,
         folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value, workers_count=_WORKERS.value or None,
         on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
-        min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value, duplicates=_DUPLICATES.value,
+        min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value,
+        max_frames=_MAX_FRAMES.value, duplicates=_DUPLICATES.value,
         measure=_MEASURE.value, keep_bitstreams=_KEEP.value, overwrite=_OVERWRITE.value, say=print)
     print(summary.text(made))
 

@@ -40,7 +40,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
             target_bpp=None, rate_per_frame=False,
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
             split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
-            unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, duplicates="together", measure="sample",
+            unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0, duplicates="together",
+            measure="sample",
             keep_bitstreams=None, overwrite=False, command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
@@ -71,6 +72,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       unlabelled: what to do with frames without labels: "fail", "skip", or "negative" (keep them without boxes).
       min_box_px: boxes with a shorter side than this, in pixels, are dropped.
       max_pixels: larger frames count as broken.
+      max_frames: so many of the frames, spread over all of them; 0 for all.
       duplicates: "together" keeps frames with identical pixels on one side, and stops where split_by or
         split_files separate them; "ignore" does not look.
       measure: PSNR of "all" frames, a "sample", or "none".
@@ -86,7 +88,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       InputError: bad input; nothing was written unless it came up while writing (disk full, frame gone).
     """
     _check_shares(val_fraction=val_fraction, test_fraction=test_fraction, max_broken=max_broken)
-    _check_counts(num_shards=num_shards, min_box_px=min_box_px, folds=folds)
+    _check_counts(num_shards=num_shards, min_box_px=min_box_px, folds=folds, max_frames=max_frames)
     if max_pixels < 1:
         raise InputError(f"--max_pixels {max_pixels}: must be positive")
     if split_files and (split_by or folds):
@@ -100,6 +102,9 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     names = read_class_map(class_map) if class_map else {}
     found = find_frames(frames)
+    if 0 < max_frames < len(found):
+        say(f"{max_frames} of {len(found)} frames are taken (--max_frames)")
+        found = [found[index * len(found) // max_frames] for index in range(max_frames)]
     sequences_by = None
     if isinstance(coder, VideoCodec):
         sequences_by = sequences.pattern([frame.source_id for frame in found], split_by)
