@@ -86,6 +86,9 @@ def test_saved_model_and_tflite_of_ssd(tmp_path):
         "model { ssd { feature_extractor { depth_multiplier: 0.1 } } }"])
     with pytest.raises(InputError, match="is there already"):
         export.export_saved_model(model / "pipeline.config", model, tmp_path / "exported")
+    loaded = trained_model.find(saved_model=tmp_path / "exported").load()
+    for one, other in zip(loaded.detect_image(image), detector.detect_image(image), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
     export.export_tflite(model / "pipeline.config", model / "ckpt-1", tmp_path / "lite")
     check_tflite(tmp_path / "lite" / "model.tflite", detector, image)
 
