@@ -66,6 +66,57 @@ def webp_size(data):
     return width & 0x3FFF, height & 0x3FFF
 
 
+def avif_size(data):
+    """Of an AVIF file of one still AV1 picture; ISO/IEC 14496-12 boxes, AV1 specification 5.3 to 5.5.
+
+    The size is the one of the AV1 sequence header, which is what the decoder allocates for.
+    """
+    at, kinds, body = 0, [], b""
+    while at + 8 <= len(data) and len(kinds) < 4:
+        length = int.from_bytes(data[at:at + 4], "big")
+        kinds.append(data[at + 4:at + 8])
+        if length < 8:
+            break
+        body = data[at + 8:at + length]
+        at += length
+    if kinds != [b"ftyp", b"meta", b"mdat"] or at != len(data):
+        raise InputError("AVIF: damaged, cut off, or more than a single picture")
+    units = _av1_units(body)
+    if [kind for kind, _ in units] != [2, 1, 6]:  # temporal delimiter, sequence header, frame
+        raise InputError("AVIF: damaged, or not one AV1 picture")
+    header = units[1][1]
+    bits, length = int.from_bytes(header, "big"), 8 * len(header)
+
+    def read(start, count):
+        return bits >> length - start - count & (1 << count) - 1 if start + count <= length else 0
+
+    if read(3, 2) != 3:
+        raise InputError("AVIF: damaged, or no still picture")
+    wide, high = read(10, 4) + 1, read(14, 4) + 1
+    return read(18, wide) + 1, read(18 + wide, high) + 1
+
+
+def _av1_units(data):
+    """[(type, payload)] of the open bitstream units of an AV1 picture; each must state its size."""
+    found, at = [], 0
+    while at < len(data) and len(found) < 4:
+        header, size, shift = data[at], 0, 0
+        at += 1
+        if header & 0x87 != 2:  # forbidden, extension and reserved bits; "has a size"
+            raise InputError("AVIF: damaged: the AV1 units")
+        while at < len(data) and shift < 35:
+            size |= (data[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if not data[at - 1] & 0x80:
+                break
+        found.append((header >> 3, data[at:at + size]))
+        at += size
+    if at != len(data):
+        raise InputError("AVIF: cut off, or damaged: the AV1 units")
+    return found
+
+
 def jpeg2000_size(data):
     """Of a codestream of one tile and one layer with the 9-7 wavelet; ITU-T T.800, annex A.
 
