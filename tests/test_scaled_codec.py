@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress import codecs
+from tfod_compress import codecs, rate_matching
 from tfod_compress.errors import InputError
+from tfod_compress.rate_distortion.qualities import default_qualities
 
 
 @pytest.mark.parametrize("name", ["jpeg-scale0.5", "png-scale0.25", "jpeg-gray-scale0.75"])
@@ -56,3 +57,10 @@ def test_damage_is_told():
     for damaged in (b"", data[:4], b"\xff\xff\xff\xff" + data[4:], b"\0\x10\0\x10" + data[4:], data[:-20]):
         with pytest.raises(InputError):
             codec.decode(damaged)
+
+
+def test_a_scaled_lossless_codec_has_one_point_and_no_rates():
+    codec = codecs.get("png-scale0.5")
+    assert default_qualities(codec) == [None]
+    with pytest.raises(InputError, match="no quality"):
+        rate_matching.Levels(codec)

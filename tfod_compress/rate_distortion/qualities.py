@@ -15,11 +15,11 @@ _POINTS = 9  # of a codec that has no list here
 
 
 def default_qualities(codec):
-    """The list of a codec, by rising rate; [None] for a lossless one.
+    """The list of a codec, by rising rate; [None] for one without a quality.
 
     A codec without a list of its own gets evenly spaced ones from its range, without the ends.
     """
-    if codec.lossless:
+    if codec.lowest is None:
         return [None]
     if codec.qualities is not None:
         return list(codec.qualities)
