@@ -281,3 +281,20 @@ def test_command_wants_a_config_and_tells_mistakes_before_tensorflow(run_tool, t
     assert process.returncode == 1
     assert "none.config" in process.stderr
     assert process.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("flags", "told"), [
+    (["--use_tpu"], "--use_tpu: never tried here"),
+    (["--tpu_name", "x"], "--use_tpu: never tried here"),
+    (["--eval_on_train_data"], "--split train"),
+    (["--eval_every", 5], "--eval_every and --eval_records go together"),
+    (["--patience", 2], "--patience needs --eval_every"),
+    (["--checkpoint_dir", "d", "--eval_every", 5, "--eval_records", "r"], "--checkpoint_dir only evaluates"),
+    (["--hparams", "regime"], "give name=value"),
+    (["--num_workers", "many"], "num_workers"),
+])
+def test_flags_that_cannot_work_are_wrong_usage(run_tool, config, tmp_path, flags, told):
+    process = run_tool("model_main_tf2", "--model_dir", tmp_path / "m", "--pipeline_config_path", config, *flags)
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert told in process.stderr
+    assert not (tmp_path / "m").exists()
