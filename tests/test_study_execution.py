@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
-from tests.study_files import changed
+from tests.study_files import STUDIES, changed
 from tfod_compress.errors import InputError
 from tfod_compress.records.framing import read_records
 from tfod_compress.study import execution, stamps
@@ -271,3 +271,14 @@ def test_mean_and_spread_over_seeds():
     assert entry["runs"] == 3 and entry["seeds"] == [0, 1, 2] and "coco.AP" not in entry
     assert entry["weighted_map"] == {"mean": pytest.approx(0.3), "min": 0.1, "max": 0.6,
                                      "sd": pytest.approx((0.07) ** 0.5)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["durham", "janeiro", "resolution"])
+def test_a_paper_s_study_runs_at_smoke_scale(run_tool, tmp_path, name):
+    """The others differ from these by their number of detectors."""
+    process = run_tool("run_study", STUDIES / f"{name}.yaml", "--workdir", tmp_path, "--scale", "smoke", timeout=3000)
+    assert process.returncode == 0, process.stdout + process.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["complete"] and not results["problems"]
+    assert (tmp_path / "report.html").is_file()
