@@ -71,13 +71,23 @@ def test_the_command_prints_what_changed(studies, run_tool, tmp_path):
     assert len(json.loads((tmp_path / "x.json").read_text())["points"]) == 3
 
 
-def test_no_study_and_nothing_in_common_are_told(studies, tmp_path):
+def test_studies_of_one_seed_each_are_compared_across_seeds(studies, tmp_path):
+    results = json.loads((studies / "b" / "results.json").read_text())
+    results["points"] = [{**point, "seed": 7} for point in results["points"]]
+    for part in ("evaluations", "tfrecords"):
+        (tmp_path / part).symlink_to(studies / "b" / part)
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    found = compare_studies.compare(studies / "b", tmp_path, resamples=100)
+    assert len(found.points) == len(results["points"]) and not any(found.only)
+
+
+def test_no_study_and_nothing_in_common_are_told(studies, tmp_path, run_tool):
     with pytest.raises(InputError, match="no finished study"):
         compare_studies.compare(studies / "a", tmp_path)
     results = json.loads((studies / "c" / "results.json").read_text())
     results["points"] = [{**point, "detector": "other"} for point in results["points"]]
     (tmp_path / "results.json").write_text(json.dumps(results))
-    with pytest.raises(InputError, match="no point in common"):
-        compare_studies.compare(studies / "a", tmp_path)
+    assert not compare_studies.compare(studies / "a", tmp_path).points
+    assert "no point in common" in run_tool("compare_studies", studies / "a", tmp_path).stdout
     with pytest.raises(InputError, match="no metric"):
         compare_studies.compare(studies / "a", studies / "b", names=("speed",))

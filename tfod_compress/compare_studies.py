@@ -29,8 +29,9 @@ class Studies:
       settings: [(key, value in A, value in B)] that differ; None where one lacks the key.
       versions: likewise, of the software.
       rates: [(record set, bpp in A, bpp in B)] that differ.
-      points: [dict]: SHARED, metric, a and b {"value", "low", "high"}, difference {"value", "low", "high", "p_value"},
-        paired on the same frames, or None.
+      points: [dict]: SHARED (of A), metric, a and b {"value", "low", "high"}, difference {"value", "low", "high",
+        "p_value"}, paired on the same frames, or None. Where the studies share no seed, and each has one, points of
+        different seeds are compared.
       only: ([key of a point that only A has], [… only B has]).
       seconds: (of A, of B): what the commands took.
     """
@@ -61,7 +62,7 @@ def compare(folder_a, folder_b, names=METRICS[:1], resamples=1000):
       Studies. A positive difference means that B is better.
 
     Raises:
-      InputError: no such study, or no point that both have.
+      InputError: no such study, or an unknown metric.
     """
     folders = [pathlib.Path(folder) for folder in (folder_a, folder_b)]
     unknown = set(names) - set(METRICS)
@@ -69,10 +70,10 @@ def compare(folder_a, folder_b, names=METRICS[:1], resamples=1000):
         raise InputError(f"no metric {min(unknown)!r}; there are {', '.join(METRICS)}")
     results = [_read(folder) for folder in folders]
     rows = [{_key(row): row for row in result["points"]} for result in results]
+    seeds = [{row["seed"] for row in own.values()} for own in rows]
+    if len(seeds[0]) == len(seeds[1]) == 1:
+        rows[1] = {_key({**row, "seed": min(seeds[0])}): row for row in rows[1].values()}
     shared = [key for key in rows[0] if key in rows[1]]
-    if not shared:
-        raise InputError(f"{folder_a} and {folder_b} have no point in common (the same detector, regime, record set, "
-                         "seed and fold)")
     settings = [_flat(_settings(folder, result)) for folder, result in zip(folders, results, strict=True)]
     found = {index: {key: read_json(folders[index] / rows[index][key]["evaluation"] / "metrics.json") or {}
                      for key in shared} for index in (0, 1)}

@@ -40,9 +40,12 @@ def _print(found, screen):
             continue
         screen.print(_table(title, ["", "A", "B"], [[name, _text(a), _text(b)] for name, a, b in rows]), markup=False)
     columns = ["detector", "regime", "record set", "seed", "metric", "A", "B", "B - A", "p"]
-    screen.print(_table("points that both have", columns, [_row(point) for point in found.points],
-                        "95 % intervals in brackets; B - A only where both tested the same frames, paired"),
-                 markup=False)
+    if not found.points:
+        screen.print("no point in common: the same detector, regime, record set and fold", markup=False)
+    else:
+        screen.print(_table("points that both have", columns, [_row(point) for point in found.points],
+                            "95 % intervals in brackets; B - A only where both tested the same frames, paired"),
+                     markup=False)
     for name, keys in zip("AB", found.only, strict=True):
         if keys:
             listed = "; ".join(" ".join(str(part) for part in key if part is not None) for key in keys[:5])
