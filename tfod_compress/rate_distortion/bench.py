@@ -141,6 +141,11 @@ def _in_processes(tasks, count):
     except concurrent.futures.process.BrokenProcessPool as error:
         raise InputError("a worker process was killed (out of memory?); give the same command again, perhaps with "
                          "fewer --workers: what was finished is kept") from error
+    except BaseException:
+        # What they are at is lost, what they finished is whole: no reason to wait for a slow codec.
+        for process in list((executor._processes or {}).values()):
+            process.kill()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
