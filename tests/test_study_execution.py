@@ -86,7 +86,7 @@ def test_done_is_not_done_again_unless_a_result_is_gone(tmp_path):
     manifest.write_text(manifest.read_text()[:50])
     left = stamps.missing(nodes[1])
     assert [item.value for item in left] == ["5"]
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="changed since: command "):
         run([frames_node(tmp_path, count=3), nodes[1]], tmp_path)
 
 

@@ -20,11 +20,14 @@ def stamp_path(workdir, node):
 
 
 def digests(nodes):
-    """{node name: a hash of what decides its results: its command, the kit's version, its templates, what it needs}."""
+    """What decides the results of each node: {node name: {what: its hash}}; "all" is the hash of the others."""
     found = {}
     for node in nodes:
-        parts = [node.key, __version__, *(found[name] for name in node.needs), *map(template_text, node.templates)]
-        found[node.name] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        parts = {"command": node.key, "version of this kit": __version__,
+                 "what it needs": "\0".join(found[name]["all"] for name in node.needs),
+                 **{f"template {name}": template_text(name) for name in node.templates}}
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items()}
+        found[node.name] = {**hashes, "all": hashlib.sha256("\0".join(hashes.values()).encode()).hexdigest()[:16]}
     return found
 
 
@@ -32,15 +35,16 @@ def read(workdir, node, digest):
     """The stamp of a node as a dict, or None where there is none.
 
     Raises:
-      InputError: it was done with other settings.
+      InputError: it was done with other settings; says which.
     """
     path = stamp_path(workdir, node)
     stamp = _json(path)
-    if stamp is None or "digest" not in stamp:
+    if stamp is None or not isinstance(stamp.get("digest"), dict):
         return None
-    if stamp["digest"] != digest:
-        raise InputError(f"{path}: {node.name!r} was done with other settings, by version {stamp.get('version')} "
-                         f"({stamp.get('command')}); use another --workdir, or delete {workdir} to start again")
+    if stamp["digest"].get("all") != digest["all"]:
+        changed = [name for name, value in digest.items() if name != "all" and stamp["digest"].get(name) != value]
+        raise InputError(f"{path}: {node.name!r} was done with other settings; changed since: {', '.join(changed)} (it "
+                         f"was {stamp.get('command')}); use another --workdir, or delete {workdir} to start again")
     return stamp
 
 
@@ -50,7 +54,7 @@ def write(workdir, node, digest, command, seconds):
     Args:
       workdir: the study's folder.
       node: graph.Node.
-      digest: of it.
+      digest: of `digests`.
       command: as it was run.
       seconds: that it took over all its starts; None where one of them was killed and cannot be told.
     """
