@@ -5,7 +5,6 @@ import pathlib
 import statistics
 
 from tfod_compress.study import stamps
-from tfod_compress.study.graph import by_model
 
 RAW_BYTES = 3  # of a pixel
 
@@ -45,9 +44,9 @@ def describe(study, workdir, nodes, digests):
                 unknown += bool(kind)
             else:
                 seconds += estimate
-    rows = [row for rows in by_model(study).values() for row in rows]
-    lines.append(f"{len(rows)} points of {len({row['model'] for row in rows})} models; {left} of {len(nodes)} commands "
-                 f"are left to run, with {steps:,} training steps")
+    evaluations = [node for node in nodes if node.tool == "evaluate"]
+    lines.append(f"{sum(len(node.items) for node in evaluations)} points of {len(evaluations)} models; {left} of "
+                 f"{len(nodes)} commands are left to run, with {steps:,} training steps")
     if seconds:
         lines.append(f"about {_hours(seconds)} by what past runs took" + (
             f", besides {unknown} commands of kinds that none has run" if unknown else ""))
