@@ -5,6 +5,7 @@ What is logged is written when a checkpoint is: a run that was killed leaves not
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 import math
 import pathlib
@@ -13,7 +14,6 @@ import time
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_compression as tfc
 
 import tfod_compress
 from tfod_compress import quality
@@ -158,25 +158,23 @@ class _Run:
     def loop(self, steps, checkpoint_every):
         """Steps until `steps`; leaves a checkpoint."""
         settings, title = self.settings, f"{self.settings.codec} lmbda {self.settings.lmbda:g}"
+        if self.step_number == 0:
+            self.checkpoints.save(0)
         began = time.monotonic() - float(self.seconds.numpy())
         with Bar(title, steps, "steps", done=self.step_number) as bar, Stop() as stop:
             while (step := self.step_number) < steps:
                 x, source_ids = crops.batch(self.frames[0], step, settings.batch_size, settings.crop, settings.seed)
                 loss, bpp, mse = (float(value) for value in self._train_step(tf.constant(x)))
                 step += 1
-                if not math.isfinite(loss):
-                    raise InputError(
-                        f"{self.output}: the loss is not finite at step {step} (bpp {bpp:g}, mse {mse:g}) on the "
-                        f"frames {', '.join(source_ids)}; the last good checkpoint is kept; try a lower "
-                        "--learning_rate")
+                self._check(step, loss, bpp, mse, source_ids)
                 bar.update(step, f"loss {loss:.3f} bpp {bpp:.3f} psnr {_psnr(mse):.2f}")
                 if step % LOG_EVERY == 0 or step == steps:
                     self.pending.append(("train", step, {"loss": loss, "bpp": bpp, "mse": mse, "psnr": _psnr(mse)}))
                 self.seconds.assign(time.monotonic() - began)
                 if step % checkpoint_every == 0 or step == steps or stop.reason():
-                    self.checkpoints.save(step)
                     if not stop.interrupted:
                         self._validate(step)
+                    self.checkpoints.save(step)
                     self._flush()
                 if stop.reason():
                     print(f"{self.output}: stopped at step {step} of {steps} with a checkpoint: {stop.reason()}",
@@ -192,7 +190,7 @@ class _Run:
                              "val_frames": len(self.frames[1]), "command": sys.argv},
                 "validation": self._measure(tables),
                 "versions": {"tfod_compress": tfod_compress.__version__, "tensorflow": tf.__version__,
-                             "tensorflow_compression": tfc.__version__}}
+                             "tensorflow-compression": importlib.metadata.version("tensorflow-compression")}}
         return model_folder.write(self.output, self.settings.codec, self.settings.num_filters,
                                   self.settings.num_latents, self.settings.lmbda, coder.weights_of(self.model), tables,
                                   more)
@@ -226,6 +224,7 @@ class _Run:
             x = np.pad(rgb, ((0, -height % stride), (0, -width % stride), (0, 0)), "edge")
             x_hat, *numbers = self._look(tf.constant(x[np.newaxis]))
             found.append([float(value) for value in numbers])
+            self._check(step, *found[-1], [frames.source_ids[number]])
             if number < _SHOWN:
                 x_hat = np.clip(np.rint(x_hat[0, :height, :width].numpy()), 0, 255).astype(np.uint8)
                 shown.append(np.concatenate([rgb, x_hat], axis=1 if height > width else 0))
@@ -233,6 +232,11 @@ class _Run:
         self.pending.append(("val", step, {"loss": loss, "bpp": bpp, "mse": mse,
                                            "psnr": float(np.mean([_psnr(row[2]) for row in found]))}))
         self.pending.append(("val", step, shown))
+
+    def _check(self, step, loss, bpp, mse, source_ids):
+        if not math.isfinite(loss):
+            raise InputError(f"{self.output}: the loss is not finite at step {step} (bpp {bpp:g}, mse {mse:g}) on "
+                             f"{', '.join(source_ids)}; the last good checkpoint is kept; try a lower --learning_rate")
 
     def _flush(self):
         """Writes what was logged since the last checkpoint."""
