@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.odapi import detector_cases, tf1_detectors
+from tests.test_checkpoints_download import Server
 from tfod_compress.errors import InputError
 
 NAME = "ssd_inception_v2_coco_2018_01_28"
@@ -223,6 +224,35 @@ def test_an_archive_under_another_name_is_refused(convert, weights, tmp_path):
         from tfod_compress.checkpoints import conversion
 
         conversion.fetch(NAME, tmp_path / "out", archive=tmp_path / "none.tar.gz")
+
+
+def test_downloads_that_are_no_archive_or_have_changed(convert, weights, model, tmp_path):
+    """The first are not kept, the second do not replace what was converted before."""
+    from tfod_compress.checkpoints import conversion
+
+    convert(weights, output="by hand")
+    archive = (tmp_path / "packing" / f"{NAME}.tar.gz").read_bytes()
+    server = Server()
+    server.file = f"{NAME}.tar.gz"
+
+    def fetch(data):
+        server.data = data
+        return conversion.fetch(NAME, tmp_path / "out", downloads=tmp_path / "downloads", address=server.address)
+
+    try:
+        with pytest.raises(InputError, match="not a whole .tar.gz"):
+            fetch(b"<html>try later</html>")
+        assert list((tmp_path / "downloads").iterdir()) == []
+        record = fetch(archive)
+        assert record["archive"]["url"] == f"{server.address}/{NAME}.tar.gz"
+        convert({name: value + 1 for name, value in weights.items()}, output="changed")
+        with pytest.raises(InputError, match="has changed"):
+            fetch((tmp_path / "packing" / f"{NAME}.tar.gz").read_bytes())
+        assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["sha256.json"]
+        assert fetch(archive)["archive"]["sha256"] == record["archive"]["sha256"]
+    finally:
+        server.close()
+    assert same(restored(tmp_path / "out", model), weights)
 
 
 @pytest.mark.slow

@@ -16,10 +16,10 @@ FILE = "model_2018_01_28.tar.gz"
 
 
 class Server:
-    """Serves DATA as FILE; what it does can be changed from one request to the next.
+    """Serves one file; what it does can be changed from one request to the next.
 
     Attributes:
-      data, etag: what is served, and what it is called.
+      file, data, etag: what is served, and what it is called.
       ranges: whether it answers range requests.
       break_after: bytes of a body after which it closes the connection, or None.
       length: whether it tells the size.
@@ -27,6 +27,7 @@ class Server:
     """
 
     def __init__(self):
+        self.file = FILE
         self.data, self.etag, self.ranges, self.break_after, self.length = DATA, '"one"', True, None, True
         self.requests = []
         served = self
@@ -47,7 +48,7 @@ class Server:
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.ranges else 0
         if start and handler.headers.get("If-Range") not in (None, self.etag):
             start = 0
-        if not handler.path.endswith(FILE):
+        if not handler.path.endswith(self.file):
             handler.send_error(404)
             return
         if start >= len(self.data):

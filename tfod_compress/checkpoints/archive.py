@@ -40,12 +40,13 @@ class Contents:
     size: int
 
 
-def extract(path, folder):
+def extract(path, folder, check=lambda sha256: None):
     """Takes the checkpoint, the frozen graph and the config of a .tar.gz into an empty folder.
 
     Args:
       path: the archive.
       folder: an existing, empty one.
+      check: called with the archive's SHA-256 before any of it is read; may raise.
 
     Returns:
       `Contents`.
@@ -57,6 +58,7 @@ def extract(path, folder):
     path, folder = pathlib.Path(path), pathlib.Path(folder)
     with readable(path), open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        check(sha256)
         size = file.seek(0, 2)
         file.seek(0)
         with gzip.open(file) as stream, tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar:

@@ -51,15 +51,24 @@ def fetch(name, output, *, archive=None, downloads=None, address=zoo.ADDRESS):
         if not path.is_file():
             raise InputError(f"{path}: no such archive")
     with tempfile.TemporaryDirectory(prefix="tfod_compress-") as folder:
-        contents = archives.extract(path, folder)
-        if url:
-            download.check(path, contents.sha256)
+        contents = _extract(path, folder, downloaded=url is not None)
         about = {"archive": {"file": path.name, "url": url, "sha256": contents.sha256, "bytes": contents.size}}
         record = convert(contents, known, output, about)
     if url:
         download.remember(path, contents.sha256)
         path.unlink()  # what is needed of it lies in `output` now
     return record
+
+
+def _extract(path, folder, downloaded):
+    """A download must be the one that was seen before, and does not stay where it is no archive."""
+    if not downloaded:
+        return archives.extract(path, folder)
+    try:
+        return archives.extract(path, folder, check=lambda sha256: download.check(path, sha256))
+    except InputError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def convert(contents, known, output, about):
