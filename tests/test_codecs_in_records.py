@@ -120,6 +120,19 @@ def test_a_sequence_is_a_group_of_split_by_in_the_order_of_its_numbers(tmp_path)
     assert [found[f"night{number}"].compressed_bytes for number in (1, 2, 10)] == sizes
 
 
+def test_lists_of_frames_say_where_a_sequence_goes(video, tmp_path):
+    folder, _ = video
+    for split, sequences in (("train", (0, 2)), ("val", (1,))):
+        (tmp_path / f"{split}.txt").write_text("".join(
+            f"seq{sequence:03d}/{number:06d}\n" for sequence in sequences for number in range(sequence, 18, 3)))
+    made, = make(folder, "h264", (40,), tmp_path / "listed", split_files=tmp_path)
+    assert made.manifest["frames"] == {"train": 12, "val": 6, "broken": 0}
+    reference = examples(folder / "tfrecords/h264-crf40")
+    for source_id, example in examples(made.path).items():
+        assert example.encoded == reference[source_id].encoded
+        assert example.compressed_bytes == reference[source_id].compressed_bytes
+
+
 def test_video_needs_one_size_and_a_quality(videos, tmp_path):
     records_data.make(tmp_path, count=4, sequences=2, width=34, height=33)
     records_data.Image.fromarray(records_data.scene(2, 40, 33)).save(tmp_path / "frames/seq000/000002.bmp")

@@ -38,7 +38,7 @@ def check(data, where, allowed, end, what):
       end: END_….
       what: name for messages.
     """
-    if data[:4] != b"\0\0\0\1" or not data.endswith(end) or data.find(end) != len(data) - len(end):
+    if data[:4] != b"\0\0\0\1" or data.find(end) != len(data) - len(end):
         raise InputError(f"{what}: cut off, damaged, or no stream of this codec")
     odd = {kind for kind, _ in split(data, where)} - set(allowed)
     if odd:

@@ -71,8 +71,8 @@ class Vvc(Codec):
             f"{self.name}: a frame of {width}x{height} cannot be coded")
 
     def _parameters(self):
-        # intraqpoffset=0: the picture's QP is the one that was asked for.
-        return {"intraqpoffset": 0, "accessunitdelimiter": 0}
+        # intraqpoffset=0: the picture's QP is the one that was asked for. FFmpeg does not hand the range on.
+        return {"intraqpoffset": 0, "accessunitdelimiter": 0, "range": "full"}
 
     def decode(self, data):
         right, bottom, stream = split_header(data)
