@@ -78,26 +78,35 @@ def check_saved_model(name, folder, changes=()):
     return model, detector, image
 
 
+NARROW = "model { ssd { feature_extractor { depth_multiplier: 0.1 } } }"
+AS_MANY_OF_A_CLASS = "model { ssd { post_processing { batch_non_max_suppression { max_detections_per_class: 100 } } } }"
+
+
 @pytest.mark.slow
-def test_saved_model_and_tflite_of_ssd(tmp_path):
+def test_saved_model_of_ssd(tmp_path):
     from tfod_compress import export
 
-    model, detector, image = check_saved_model("ssd_inception_v2_demo", tmp_path, [
-        "model { ssd { feature_extractor { depth_multiplier: 0.1 } } }"])
+    model, detector, image = check_saved_model("ssd_inception_v2_demo", tmp_path, [NARROW])
     with pytest.raises(InputError, match="is there already"):
         export.export_saved_model(model / "pipeline.config", model, tmp_path / "exported")
     loaded = trained_model.find(saved_model=tmp_path / "exported").load()
     for one, other in zip(loaded.detect_image(image), detector.detect_image(image), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    export.export_tflite(model / "pipeline.config", model / "ckpt-1", tmp_path / "lite")
-    check_tflite(tmp_path / "lite" / "model.tflite", detector, image)
 
 
-def check_tflite(path, detector, image):
-    """The same detections, in TensorFlow Lite's order of outputs: scores, boxes, number, classes."""
+@pytest.mark.slow
+def test_tflite_of_ssd(tmp_path):
+    odapi.install()
     import tensorflow as tf
 
-    lite = tf.lite.Interpreter(str(path))
+    from tfod_compress import export
+
+    model = random_checkpoint("ssd_inception_v2_demo", tmp_path / "model", [NARROW, AS_MANY_OF_A_CLASS])
+    export.export_tflite(model / "pipeline.config", model / "ckpt-1", tmp_path / "lite")
+    assert {path.name for path in (tmp_path / "lite").iterdir()} == {"model.tflite", "pipeline.config"}
+    detector = trained_model.find(checkpoint=model).load()
+    image = np.random.default_rng(1).integers(0, 256, (120, 200, 3)).astype(np.uint8)
+    lite = tf.lite.Interpreter(str(tmp_path / "lite" / "model.tflite"))
     lite.allocate_tensors()
     prepared, _ = detector._model.preprocess(tf.cast(image, tf.float32)[tf.newaxis])
     lite.set_tensor(lite.get_input_details()[0]["index"], prepared.numpy())

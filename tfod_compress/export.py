@@ -55,7 +55,8 @@ def export_tflite(pipeline_config_path, checkpoint, output, *, max_detections=10
     """Writes an SSD as TensorFlow Lite.
 
     The model takes what the detector's preprocessing gives: float32 [1, height, width, 3], resized, for Inception v2
-    `2 / 255 * pixels - 1`. It gives boxes [1, max_detections, 4], classes (from 0 on), scores and their number.
+    `2 / 255 * pixels - 1`. It gives boxes [1, max_detections, 4], classes (from 0 on), scores and their number, up to
+    100 of a class whatever the config's max_detections_per_class (the exporter hands no such number on).
 
     Args:
       pipeline_config_path: the model's pipeline.config, an SSD with a fixed_shape_resizer.
