@@ -51,7 +51,7 @@ SSD = {  # template, changes
                 NARROW + "model { ssd { loss { classification_loss { weighted_softmax { } } } } }"),
 }
 FASTER = {
-    "faster_rcnn_inception_v2_keras": "true",
+    "faster_rcnn_inception_v2_keras": "false",
     "faster_rcnn_resnet50_slim_keras": "false",
     "faster_rcnn_resnet101_slim_keras": "true",
 }

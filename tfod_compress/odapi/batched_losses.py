@@ -8,6 +8,10 @@ import tensorflow as tf
 
 from tfod_compress.odapi import batched_mining, batched_targets
 
+# Labels without a row for each box.
+PER_IMAGE = ("num_groundtruth_boxes", "groundtruth_labeled_classes", "groundtruth_image_classes",
+             "groundtruth_verified_neg_classes", "groundtruth_not_exhaustive_classes")
+
 
 def supported(model, labels):
     """Whether `ssd` computes what the model's own loss does; else that one must be called."""
@@ -98,6 +102,11 @@ def provide(model, labels, unpad, step):
       step: the training step.
     """
     from object_detection import model_lib
+    from object_detection.meta_architectures.faster_rcnn_meta_arch import FasterRCNNMetaArch
 
+    if not unpad and isinstance(model, FasterRCNNMetaArch):
+        # Most rows are padding of weight 0, which matches nothing but is compared with every anchor.
+        rows = tf.maximum(tf.reduce_max(labels["num_groundtruth_boxes"]), 1)
+        labels = {name: tensor if name in PER_IMAGE else tensor[:, :rows] for name, tensor in labels.items()}
     model_lib.provide_groundtruth(model, model_lib.unstack_batch(labels, unpad_groundtruth_tensors=unpad),
                                   training_step=step)
