@@ -77,7 +77,8 @@ def _split(study, smoke):
         return Split(folds=2, split_by=smoke.made_split_by if not study.data.frames else own.split_by, num_shards=1)
     if not study.data.frames:
         return smoke.split.model_copy(update={"split_by": smoke.made_split_by})
-    return own.model_copy(update={"num_shards": 1})
+    # A small share of few frames would be none.
+    return own.model_copy(update={"num_shards": 1, "val_fraction": own.val_fraction and smoke.split.val_fraction})
 
 
 def _records(entry, smoke):
