@@ -86,7 +86,7 @@ class Settings:
             raise InputError(f"--batch_size {self.batch_size}: at least 1")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"--learning_rate {self.learning_rate:g}: must be above 0")
-        return dataclasses.replace(self, **sizes)
+        return dataclasses.replace(self, start_from=self.start_from and str(self.start_from), **sizes)
 
 
 def train(settings, frames, output, steps, *, checkpoint_every=500, frames_name="", say=lambda line: None):
