@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -77,6 +78,29 @@ def test_the_registry_refuses_doubles_and_lists_what_there_is(monkeypatch):
     codecs.register("from-afar", "no_such_module:Codec", "about", "afar-plugin")
     with pytest.raises(InputError, match="pip install afar-plugin"):
         codecs.get("from-afar")
+
+
+@pytest.mark.parametrize("program, told", [("/no/such/ffmpeg", "lacks.*pip install imageio-ffmpeg"),
+                                           (sys.executable, "is without libvvenc")])
+def test_a_program_that_cannot_code_is_told_before_work_starts(program, told, tmp_path):
+    code = ("from tfod_compress.records import convert\n"
+            f"try:\n    convert({str(tmp_path)!r}, codec='vvc')\nexcept ValueError as error:\n    print(error)")
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                             env={**os.environ, "IMAGEIO_FFMPEG_EXE": program})
+    assert re.search(told, process.stdout) and len(process.stdout.splitlines()) == 1
+
+
+def test_the_highest_quality_of_jpeg_xl_is_lossless():
+    codec, rgb = codecs.get("jxl"), records_data.scene(6, 70, 50)
+    np.testing.assert_array_equal(codec.decode(codec.encode(rgb, 100)), rgb)
+    sizes = [len(data) for data in codec.encode_many(rgb, (0, 30, 90, 99, 100))]
+    assert sizes == sorted(sizes)
+
+
+def test_encoders_that_a_library_lacks_are_told():
+    libav = pytest.importorskip("tfod_compress.codecs.libav")
+    with pytest.raises(InputError, match="without the encoder libnone"):
+        libav.require("libnone")
 
 
 def test_listing_codecs_imports_none():

@@ -36,7 +36,8 @@ _OUTPUT = flags.DEFINE_string("output", "tfrecords", "Folder that gets the recor
 _VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validation.")
 _TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
 _SPLIT_BY = flags.DEFINE_string("split_by", None, "Regular expression on a frame's path below --frames: frames with "
-                                "the same first group stay on one side, for example '^(seq\\d+)/'.")
+                                "the same first group stay on one side, for example '^(seq\\d+)/'; for video they are "
+                                "a sequence.")
 _SPLIT_FILES = flags.DEFINE_string("split_files", None, "Folder of train.txt, val.txt, test.txt: lists of frames that "
                                    "say which goes where.")
 _FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")

@@ -41,6 +41,7 @@ class H264(VideoCodec):
     def __init__(self, preset="medium"):
         if preset not in PRESETS:
             raise InputError(f"preset {preset!r}: {self.name} takes {', '.join(PRESETS)}")
+        libav.require("libx264")
         self.preset = preset
 
     def encode_sequence(self, frames, qualities):

@@ -37,6 +37,7 @@ class Hevc(Codec):
     def __init__(self, preset="slow"):
         if preset not in PRESETS:
             raise InputError(f"preset {preset!r}: {self.name} takes {', '.join(PRESETS)}")
+        libav.require("libx265")
         self.preset = preset
 
     def encode(self, rgb, quality):

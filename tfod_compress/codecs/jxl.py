@@ -1,4 +1,7 @@
-"""JPEG XL (ISO/IEC 18181) by libjxl, inside pillow-jxl-plugin: bare codestreams, lossy (VarDCT in the XYB space)."""
+"""JPEG XL (ISO/IEC 18181) by libjxl, inside pillow-jxl-plugin: bare codestreams.
+
+Lossy (VarDCT in the XYB space) below quality 100, lossless there, as in libjxl's own tools.
+"""
 
 import importlib.metadata
 
@@ -21,8 +24,8 @@ class Jxl(Codec):
 
     name = "jxl"
     extension = ".jxl"
-    lowest, highest, default_quality = 0, 99, 90  # the encoder refuses 100 unless it is lossless
-    scale = "libjxl's quality: butteraugli distance 1 at 90, 6.4 at 30, 25 at 0"
+    lowest, highest, default_quality = 0, 100, 90
+    scale = "libjxl's quality: butteraugli distance 1 at 90, 6.4 at 30, 25 at 0; 100 is lossless"
     _mode, _channels = "RGB", 3
 
     def __init__(self, effort=7):
@@ -32,7 +35,7 @@ class Jxl(Codec):
 
     def encode(self, rgb, quality):
         height, width, _ = rgb.shape
-        encode = pillow_jxl.Encoder(mode=self._mode, lossless=False, quality=quality, effort=self.effort,
+        encode = pillow_jxl.Encoder(mode=self._mode, lossless=quality == 100, quality=quality, effort=self.effort,
                                     decoding_speed=0, use_container=False, use_original_profile=False, num_threads=0)
         try:
             return bytes(encode(self._samples(rgb).tobytes(), width, height, False))

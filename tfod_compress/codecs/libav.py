@@ -12,6 +12,15 @@ RATE = fractions.Fraction(25, 1)  # frames a second: x264's rate control asks fo
 FULL_RANGE, BT601 = 2, 6  # as ITU-T H.273 and libav number them
 
 
+def require(name):
+    """Raises InputError where this PyAV was built without the encoder `name`."""
+    try:
+        av.Codec(name, "w")
+    except ValueError as error:
+        raise InputError(f"PyAV {av.__version__} is without the encoder {name}; the package from PyPI has it: pip "
+                         "install --force-reinstall --only-binary :all: av") from error
+
+
 def encoder(name, width, height, layout, options):
     """An opened encoder on one thread; more would let the number of cores decide the bytes.
 

@@ -85,7 +85,7 @@ class Vvc(Codec):
         return cropped(ycbcr.to_rgb(_y4m_planes(made, self.name), _BITS), right, bottom, self.name)
 
     def version(self):
-        return f"vvenc {_version(self._program)} (imageio-ffmpeg {imageio_ffmpeg.__version__})"
+        return f"vvenc {_version()} (imageio-ffmpeg {imageio_ffmpeg.__version__})"
 
     def settings(self):
         return {"preset": self.preset, "qpa": 0, "chroma": "4:2:0", "bits": _BITS, "colour": "BT.601 full range",
@@ -116,12 +116,20 @@ class VvcGray(Vvc):
         return {**super().settings(), "chroma": "4:2:0, constant"}
 
 
+@functools.cache
 def _program():
+    """Path of an FFmpeg program that has vvenc."""
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise InputError("codec vvc needs the FFmpeg program of the package imageio-ffmpeg, which this machine lacks; "
-                         "pip install imageio-ffmpeg") from error
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        said = subprocess.run([program, "-hide_banner", "-h", "encoder=libvvenc"], capture_output=True, text=True,
+                              timeout=_DECODE_SECONDS, check=False).stdout
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        raise InputError("codec vvc needs the FFmpeg program of the package imageio-ffmpeg, which this machine lacks "
+                         f"({error}); pip install imageio-ffmpeg") from error
+    if "Encoder libvvenc" not in said:
+        raise InputError(f"codec vvc: {program} is without libvvenc; unset IMAGEIO_FFMPEG_EXE to use the one that the "
+                         "package imageio-ffmpeg brings")
+    return program
 
 
 def _run(command, data, seconds, failure):
@@ -154,8 +162,7 @@ def _y4m_planes(data, what):
 
 
 @functools.cache
-def _version(program):
-    codec = Vvc()
-    said = codec._coded(bytes(16 * 16 * 3), 16, 16, 30, "info")[1]
+def _version():
+    said = Vvc()._coded(bytes(16 * 16 * 3), 16, 16, 30, "info")[1]
     found = re.search(r"libvvenc version: (\S+)", said)
     return found.group(1) if found else "unknown"
