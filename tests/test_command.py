@@ -60,3 +60,11 @@ def test_debug_shows_where():
     process = run_main("1 / 0", "--debug")
     assert process.returncode == 1
     assert "Traceback" in process.stderr
+
+
+def test_help_into_a_closed_pipe_is_no_traceback():
+    process = subprocess.Popen([sys.executable, "-m", "tools.make_tfrecords", "--help"], cwd=ROOT,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.wait()

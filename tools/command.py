@@ -47,10 +47,10 @@ def numbers(flag, texts):
 def exit_code(main, argv, positional=False):
     """What `run` exits with; `argv` as in sys.argv."""
     name = _command_name(main)
-    if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
-        print(help_text(main))
-        return 0
     try:
+        if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
+            print(help_text(main), flush=True)
+            return 0
         rest = flags.FLAGS(argv)[1:]
         if rest and not positional:
             raise UsageError(f"unexpected argument {rest[0]!r}")
