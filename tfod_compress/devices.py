@@ -79,7 +79,10 @@ def lost_workers(model_dir, strategy):
             tf.errors.FailedPreconditionError, tf.errors.InternalError, tf.errors.CancelledError) as error:
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise
-        reason = " ".join(str(error.message).split())[:200]
+        # The message begins with the Python stack of the collective op; what happened stands in one line of it.
+        lines = [line.strip() for line in str(error.message).splitlines()]
+        told = [line for line in lines if any(word in line.lower() for word in ("abort", "heartbeat", "closed", "reset"))]
+        reason = (told or [type(error).__name__])[0][:200]
         raise InputError(f"{model_dir}: another worker is lost ({reason}); start all of them again, and the run goes "
                          "on from its newest checkpoint") from error
 
