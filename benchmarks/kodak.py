@@ -15,7 +15,7 @@ Where the differences come from (each was measured):
   0.15 dB better: it interpolates halved chroma by a triangle filter, libjpeg 9 scales it in the DCT domain. Without
   halved chroma (4:4:4) both decode to the same PSNR to 0.001 dB.
 - VVC, 7.5 points behind VTM: the preset. On pictures 05 and 20 at QP 22, 32 and 42, against JPEG: vvenc's faster -56.0,
-  medium -62.0, slow -62.7 %, at 11 and 29 times the processor time. The rest is chroma: vvenc codes 4:2:0 only, VTM's
+  medium -62.0, slow -62.7 %, at 12 and 29 times the processor time. The rest is chroma: vvenc codes 4:2:0 only, VTM's
   points are 4:4:4 (HEVC loses 1.8 points by that). `--codecs vvc:preset=medium` measures it.
 - AVIF, 11 points behind AV1: libaom's all-intra mode at speed 6, as libavif runs it, in the place of aomenc's good
   mode at cpu-used 0. On the same two pictures, 4:4:4, tuned for PSNR: all-intra at speed 6 -51.1, at 3 -55.1; good

@@ -283,3 +283,17 @@ def test_jpeg_on_kodak_is_the_published_one(shared_data, tmp_path):
         assert point.bpp == pytest.approx(float(row["bpp"]), rel=0.01)
         assert point.values["psnr_rgb"] == pytest.approx(float(row["psnr_rgb"]), abs=0.15)
         assert point.values["ms_ssim"] == pytest.approx(float(row["ms_ssim_rgb"]), abs=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, other", [("webp", "webp"), ("hevc444", "bpg_444_x265_ycbcr")])
+def test_codecs_on_kodak_are_near_the_published_ones(shared_data, tmp_path, name, other):
+    """Within 5 % of the published codec's rate at equal PSNR."""
+    codec = codecs.get(name)
+    wanted = default_qualities(codec)[::2]
+    result = rate_distortion.run(shared_data / "kodak", [name], tmp_path / "rd", qualities=wanted, hvs_and_vmaf=False)
+    ours = [(point.bpp, point.values["psnr_rgb"]) for point in table.mean_curves(result.rows)[name]]
+    theirs = [(float(row["bpp"]), float(row["psnr_rgb"])) for row in published.load("kodak_rd").rows
+              if row["codec"] == other]
+    percent, overlap, _, _ = bd_rate.compare(ours, theirs, "pchip")
+    assert overlap > 0.7 and abs(percent) < 5
