@@ -81,7 +81,8 @@ def lost_workers(model_dir, strategy):
             raise
         # The message begins with the Python stack of the collective op; what happened stands in one line of it.
         lines = [line.strip() for line in str(error.message).splitlines()]
-        told = [line for line in lines if any(word in line.lower() for word in ("abort", "heartbeat", "closed", "reset"))]
+        words = ("abort", "heartbeat", "closed", "reset")
+        told = [line for line in lines if any(word in line.lower() for word in words)]
         reason = (told or [type(error).__name__])[0][:200]
         raise InputError(f"{model_dir}: another worker is lost ({reason}); start all of them again, and the run goes "
                          "on from its newest checkpoint") from error
