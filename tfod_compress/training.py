@@ -155,7 +155,7 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
             source_ids = [frames.source_ids[index] for index in order.indices(step)]
             try:
                 losses = {name: float(loss) for name, loss in one_step(batches).items()}
-            except tf.errors.InvalidArgumentError as error:
+            except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.UnknownError) as error:
                 raise InputError(f"{log.model_dir}: step {step + 1} failed on the frames {listed(source_ids)}: "
                                  f"{' '.join(str(error).split())[:300]}") from error
             step = trainer.step_number
