@@ -6,7 +6,10 @@ is coded, not before.
 
 import functools
 import importlib.metadata
+import multiprocessing.util
 import os
+
+import numpy as np
 
 from tfod_compress.codecs.base import Codec
 from tfod_compress.errors import InputError
@@ -64,7 +67,7 @@ class Learned(Codec):
             raise InputError(f"{self.name}: {error}") from error
 
     def prepare(self, quality):
-        self._coder(self._models[quality])
+        _warm(self._coder(self._models[quality]))
 
     def version(self):
         return f"tensorflow-compression {importlib.metadata.version('tensorflow-compression')}"
@@ -100,12 +103,25 @@ class Mbt2018Mean(Learned):
 @functools.lru_cache(maxsize=16)
 def _loaded(folder, model_hash, threads):
     _set_threads(threads)
+    # Compiled functions that outlive TensorFlow's modules complain while the interpreter ends, also that of a worker.
+    multiprocessing.util.Finalize(None, _forget, exitpriority=1)
     from tfod_compress.learned import coder
 
     description = model_folder.read(folder)
     if description.model_hash != model_hash:
         raise InputError(f"{folder}: the model was replaced while it was in use; give the command again")
     return coder.PictureCoder(*coder.load(description), description.stream_hash)
+
+
+@functools.lru_cache(maxsize=16)
+def _warm(picture_coder):
+    """Compiles both directions, by a small picture."""
+    picture_coder.decode(picture_coder.encode(np.zeros((64, 64, 3), np.uint8)), 64 * 64)
+
+
+def _forget():
+    _warm.cache_clear()
+    _loaded.cache_clear()
 
 
 def _set_threads(threads):
