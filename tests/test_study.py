@@ -72,7 +72,8 @@ def test_a_mistake_is_told_with_its_line(tmp_path, text, line):
     assert f"study.yaml:{line}: " in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "title: [", "a: &a [*a]", "\x00", "1: 2", "title: x\nrecords: 3"])
+@pytest.mark.parametrize("text", ["", "- 1", "title: [", "a: &a [*a]", "\x00", "1: 2", "? [a]\n: b",
+                                  "title: x\nrecords: 3"])
 def test_what_is_no_study_is_told(tmp_path, text):
     path = tmp_path / "study.yaml"
     path.write_text(text)

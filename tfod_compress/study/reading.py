@@ -86,6 +86,8 @@ def _refuse_twice(node, path):
     if isinstance(node, yaml.MappingNode):
         seen = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # a list as a key: the loader refuses it
             if key.value in seen:
                 raise InputError(f"{path}:{key.start_mark.line + 1}: {key.value}: comes twice, first in line "
                                  f"{seen[key.value]}")
