@@ -30,6 +30,8 @@ LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_va
     ({"detectors": [{"template": "ssd_inception_v2_300", "checkpoint": "no_such_model"}]}, "ssd_inception_v2_coco"),
     ({"records__0__codec": "jpg"}, "records.0.codec: .*jpeg-gray"),
     ({"records__0__qualities": [101]}, "records.0.qualities.0: .*1 to 100"),
+    ({"records__0__qualities": [float("inf")]}, "records.0.qualities.0"),
+    ({"records": [{"codec": "jpeg", "rates": [float("nan")]}]}, "records.0.rates.0"),
     ({"records__0__qualities": [5, 100]}, "put 100 first"),
     ({"records__0__qualities": [100, 5, 5]}, "jpeg-q5 comes twice"),
     ({"records__0__qualities": None}, "needs qualities"),

@@ -15,6 +15,7 @@ Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_f
                  "task_decoder"]
 TUNED = ("task_ft", "control_ft")
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
+Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
 
 
@@ -101,8 +102,8 @@ class Records(Strict):
     """
 
     codec: str
-    qualities: Annotated[list[int | float], pydantic.Field(min_length=1)] | None = None
-    rates: Annotated[list[pydantic.PositiveFloat], pydantic.Field(min_length=1)] | None = None
+    qualities: Annotated[list[int | pydantic.FiniteFloat], pydantic.Field(min_length=1)] | None = None
+    rates: Annotated[list[Rate], pydantic.Field(min_length=1)] | None = None
     rate_per_frame: bool = False
     scale: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     model: str | None = None
