@@ -9,17 +9,18 @@ Printed are JPEG's points beside the published ones at the same qualities (wante
 published JPEG, and ours against the published codec itself, where the anchor has no part in it. Means over pictures are
 means of each picture's values, as in the published tables.
 
-Where the differences come from (each was measured):
+Where the differences come from (figures were measured; what is inferred says so):
 - JPEG, 0.07 to 0.13 dB above the published points at equal rate: those are Pillow 7.1.2's with the Independent JPEG
   Group's libjpeg 9d, which still gives them to every printed digit. libjpeg-turbo decodes the very same files 0.10 to
-  0.15 dB better: it interpolates halved chroma by a triangle filter, libjpeg 9 scales it in the DCT domain. Without
-  halved chroma (4:4:4) both decode to the same PSNR to 0.001 dB.
+  0.15 dB better, and without halved chroma (4:4:4) both decode to the same PSNR to 0.001 dB. Inferred from the
+  libraries' documentation: the one interpolates halved chroma by a triangle filter, the other in the DCT domain.
 - VVC, 7.5 points behind VTM: the preset. On pictures 05 and 20 at QP 22, 32 and 42, against JPEG: vvenc's faster -56.0,
-  medium -62.0, slow -62.7 %, at 12 and 29 times the processor time. The rest is chroma: vvenc codes 4:2:0 only, VTM's
-  points are 4:4:4 (HEVC loses 1.8 points by that). `--codecs vvc:preset=medium` measures it.
+  medium -62.0, slow -62.7 %, at 12 and 29 times the processor time. Inferred: the rest is chroma, as vvenc codes 4:2:0
+  only and VTM's points are 4:4:4 (HEVC loses 1.8 points by that). `--codecs vvc:preset=medium` measures it.
 - AVIF, 11 points behind AV1: libaom's all-intra mode at speed 6, as libavif runs it, in the place of aomenc's good
   mode at cpu-used 0. On the same two pictures, 4:4:4, tuned for PSNR: all-intra at speed 6 -51.1, at 3 -55.1; good
-  mode at 6 -54.8, at 3 -57.6 %. By MS-SSIM, AVIF 4:4:4 is ahead of all the others here (bd_rate_ms_ssim.csv).
+  mode at 6 -54.8, at 3 -57.6 %; slower ones were not measured. By MS-SSIM, AVIF 4:4:4 is ahead of all the others
+  here (bd_rate_ms_ssim.csv).
 """
 
 import pathlib
