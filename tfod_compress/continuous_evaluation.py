@@ -1,13 +1,20 @@
 """The stock program's --checkpoint_dir: evaluate a folder's checkpoints as they appear.
 
 The evaluation is the OD API's own, with the metrics that the config asks for and TensorBoard's eval/ as it writes it.
-Its restore asserts nothing, so that the first checkpoint is checked beforehand.
+Its restore asserts nothing, so that the first checkpoint is checked beforehand; and it leaves out the frames of a last
+batch that is not full, so that the batch is made a divisor of the number of frames.
 """
 
+import glob
+import pathlib
+
 import tensorflow as tf
+from google.protobuf import text_format
 
 from tfod_compress import odapi, pipeline_config
 from tfod_compress.errors import InputError
+from tfod_compress.files import atomic_file
+from tfod_compress.records.framing import read_records
 
 WAIT_SECONDS = 10  # between two looks at the folder; the stock program has 300
 
@@ -17,7 +24,7 @@ def run(pipeline_config_path, model_dir, checkpoint_dir, *, timeout, train_steps
 
     Args:
       pipeline_config_path: the pipeline.config with eval_config and eval_input_reader.
-      model_dir: receives TensorBoard's eval/.
+      model_dir: receives TensorBoard's eval/, and the config as evaluated, evaluation.config.
       checkpoint_dir: the model folder that is watched.
       timeout: seconds.
       train_steps: the last step, or None for the config's num_steps.
@@ -40,7 +47,21 @@ def run(pipeline_config_path, model_dir, checkpoint_dir, *, timeout, train_steps
         raise InputError(f"{checkpoint_dir}: no checkpoint within {timeout} s (--eval_timeout); is it the model_dir "
                          "of a training?")
     Detector(pipeline_config_path).restore(first)
+    config.eval_config.batch_size = _batch_size(config, pipeline_config_path, one_of)
+    evaluated = pathlib.Path(model_dir) / "evaluation.config"
+    with atomic_file(evaluated, "w") as file:
+        file.write(text_format.MessageToString(config))
     model_lib_v2.eval_continuously(
-        pipeline_config_path=str(pipeline_config_path), model_dir=str(model_dir), train_steps=train_steps,
+        pipeline_config_path=str(evaluated), model_dir=str(model_dir), train_steps=train_steps,
         sample_1_of_n_eval_examples=one_of, checkpoint_dir=str(checkpoint_dir), wait_interval=WAIT_SECONDS,
         timeout=timeout)
+
+
+def _batch_size(config, path, one_of):
+    """The largest batch up to the config's that leaves no frame over."""
+    patterns = config.eval_input_reader[0].tf_record_input_reader.input_path
+    frames = sum(1 for pattern in patterns for name in sorted(glob.glob(pattern)) for _ in read_records(name))
+    evaluated = -(-frames // (one_of or config.eval_input_reader[0].sample_1_of_n_examples or 1))
+    if not evaluated:
+        raise InputError(f"{path}: the records of eval_input_reader are missing or empty; make the record set again")
+    return max(size for size in range(1, max(1, config.eval_config.batch_size) + 1) if evaluated % size == 0)
