@@ -28,6 +28,13 @@ def frames(tmp_path_factory):
     return records_data.make(tmp_path_factory.mktemp("data"), width=72, height=50) / "frames"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def every_step_is_logged():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "LOG_EVERY", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def trained(frames, tmp_path_factory):
     """The folder of a model trained for eight steps in one go."""
