@@ -261,3 +261,19 @@ def test_the_study_as_run_can_be_read_again(tmp_path):
     for plan in (study.read(DEMO), smoke.small(study.read(STUDIES / "resolution.yaml"))):
         path.write_text(yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False))
         assert study.read(path) == plan
+
+
+@pytest.mark.parametrize("line, strongest", [
+    ("{codec: webp, qualities: [100, 40, 20, 10, 5]}", "webp-q5"),
+    ("{codec: hevc444, qualities: [12, 27, 37, 43, 47]}", "hevc444-qp47"),
+    ("{codec: vvc, rates: [4, 0.5, 0.2]}", "vvc-bpp0.2")])
+def test_the_demo_takes_another_codec_by_one_line(tmp_path, line, strongest):
+    text = (STUDIES / "demo.yaml").read_text()
+    changed = text.replace("{codec: jpeg, qualities: [100, 40, 20, 10, 5]}", line)
+    assert changed != text
+    (tmp_path / "demo.yaml").write_text(changed)
+    points = study.points(study.read(tmp_path / "demo.yaml"))
+    assert {row["record_set"] for row in points if row["regime"] != "off_the_shelf"} == {strongest}
+    assert {row["regime"]: row["trained_on"] for row in points}["task_ft"] == strongest
+    usual = study.points(study.read(STUDIES / "demo.yaml"))
+    assert [row["record_set"] for row in usual if row["regime"] == "task_ft"] == ["jpeg-q5"]

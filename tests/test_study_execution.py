@@ -113,8 +113,10 @@ sys.exit(len(problems))
 
 
 def start(folder, count=40):
+    # Where the tests run in the background, Ctrl-C is ignored, and would be below them.
     return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(count)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def children(pid):

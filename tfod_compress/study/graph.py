@@ -111,8 +111,8 @@ def _settings_of(study, detector, regime):
         return own
     if regime == "retrained":
         # Retrained on the best quality it would be the off-the-shelf detector again.
-        return [setting for setting in own if matches(setting, study.retraining.records) and setting != study.best]
-    return [setting for setting in own if matches(setting, study.fine_tuning.records) and setting != study.best]
+        return [setting for setting in own if matches(setting, study.retraining.records, own) and setting != study.best]
+    return [setting for setting in own if matches(setting, study.fine_tuning.records, own) and setting != study.best]
 
 
 def _point(study, detector, seed, fold, regime, setting):

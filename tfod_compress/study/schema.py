@@ -14,6 +14,7 @@ from tfod_compress.study.settings import Setting
 Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft", "fixed_decoder",
                  "task_decoder"]
 TUNED = ("task_ft", "control_ft")
+STRONGEST = "strongest"  # in the place of a record set's name: the last one of each codec
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
@@ -165,7 +166,10 @@ class Training(Strict):
 
 
 class FineTuning(Training):
-    """Of task_ft and control_ft: `records` names the record sets, such as jpeg-q5 or "jpeg-*"."""
+    """Of task_ft and control_ft: `records` names the record sets, such as jpeg-q5, "jpeg-*" or `strongest`.
+
+    `strongest` is the last one of each codec.
+    """
 
     records: list[str] = ["*"]
 
@@ -253,7 +257,7 @@ class Study(Strict):
 
     def settings_of(self, detector):
         """[Setting] that a Detector is tested on."""
-        return [setting for setting in self.settings if matches(setting, detector.records)]
+        return [setting for setting in self.settings if matches(setting, detector.records, self.settings)]
 
     def training_of(self, detector, regime):
         """(steps, [setting of the template]) of a Detector in a regime."""
@@ -270,7 +274,7 @@ class Study(Strict):
         for index, (name, detector) in enumerate(zip(names, self.detectors, strict=True)):
             if name in names[:index]:
                 raise wrong(f"two detectors are called {name}; give one another name", "detectors", index)
-            if not matches(self.best, detector.records):
+            if not matches(self.best, detector.records, self.settings):
                 raise wrong(f"must hold {self.best.record_set}, the best quality", "detectors", index, "records")
             self._check_patterns(detector.records, "detectors", index, "records")
             for regime in self.regimes:
@@ -310,14 +314,16 @@ class Study(Strict):
 
     def _check_patterns(self, patterns, *at):
         for index, pattern in enumerate(patterns):
-            if not any(matches(setting, [pattern]) for setting in self.settings):
+            if pattern != STRONGEST and not any(matches(setting, [pattern]) for setting in self.settings):
                 raise wrong(f"no record set is called {pattern!r}; there are "
                             f"{', '.join(setting.record_set for setting in self.settings)}", *at, index)
 
 
-def matches(setting, patterns):
-    """Whether a Setting's record set is called by one of the patterns."""
-    return any(fnmatch.fnmatchcase(setting.record_set, pattern) for pattern in patterns)
+def matches(setting, patterns, settings=()):
+    """Whether a Setting's record set is called by one of the patterns; `settings` are all of the study's, in order."""
+    last = {other.codec: other for other in settings}
+    return any(pattern == STRONGEST and last.get(setting.codec) == setting
+               or fnmatch.fnmatchcase(setting.record_set, pattern) for pattern in patterns)
 
 
 def with_seed(study, seed):

@@ -94,7 +94,8 @@ def _records(entry, smoke):
 def _detector(detector, smoke, settings):
     kind = pipeline_config.template(detector.template).model.WhichOneof("model")
     stand_in = smoke.detectors[kind]
-    kept = [pattern for pattern in detector.records if any(matches(setting, [pattern]) for setting in settings)]
+    kept = [pattern for pattern in detector.records
+            if any(matches(setting, [pattern], settings) for setting in settings)]
     return Detector(template=stand_in.template, name=f"{detector.name}-smoke", set=stand_in.set, records=kept or ["*"])
 
 
@@ -102,6 +103,6 @@ def _last(records, patterns, smoke):
     """Names of the last record sets that are trained on, of the codec that comes first among them."""
     best = records[0].settings[0]
     others = [[setting for setting in entry.settings if setting != best] for entry in records]
-    named = [[setting for setting in group if matches(setting, patterns)] for group in others]
+    named = [[setting for setting in group if matches(setting, patterns, group)] for group in others]
     found = next(group for group in [*named, *others, [best]] if group)  # other rates here, other names
     return [setting.record_set for setting in found[-smoke.trained_on:]]
