@@ -16,7 +16,8 @@ RETRAINED_REGIMES = ("task_ft", "retrained")
 """The regimes that try to win the loss back, the first that is there is the one the answer speaks of."""
 
 _CODECS = {"jpeg": "JPEG", "jpeg-gray": "JPEG grey", "jpeg444": "JPEG 4:4:4", "jpeg2000": "JPEG 2000", "png": "PNG",
-           "webp": "WebP", "avif": "AVIF", "jxl": "JPEG XL", "hevc": "HEVC", "vvc": "VVC", "h264": "H.264"}
+           "webp": "WebP", "avif": "AVIF", "avif444": "AVIF 4:4:4",
+           "jxl": "JPEG XL", "hevc": "HEVC", "hevc444": "HEVC 4:4:4", "vvc": "VVC", "h264": "H.264"}
 
 
 def regime_name(regime):
@@ -25,8 +26,9 @@ def regime_name(regime):
 
 
 def codec_name(codec):
-    """How people write the codec."""
-    return _CODECS.get(codec, codec)
+    """How people write the codec; that frames were scaled is said by the quality."""
+    plain = codec.removesuffix("-scaled")
+    return _CODECS.get(plain, plain)
 
 
 def setting_name(codec, quality):
