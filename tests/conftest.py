@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -41,3 +42,15 @@ def demo_records(tmp_path_factory, run_tool):
         process = run_tool(tool, *arguments)
         assert process.returncode == 0, process.stdout + process.stderr
     return folder / "tfrecords"
+
+
+@pytest.fixture(autouse=True)
+def _keras_as_it_starts():
+    """Training leaves Keras's phase, one for the whole process, behind: no test hands it on to the next."""
+    yield
+    if "keras" in sys.modules:
+        import tensorflow as tf
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated, and the only way
+            tf.keras.backend.set_learning_phase(False)

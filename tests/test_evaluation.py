@@ -297,3 +297,24 @@ def test_commands(world, tmp_path, run_tool):
         done = run_tool(*arguments)
         assert (done.returncode, text in done.stderr, len(done.stderr.splitlines())) == (code, True, 1), done.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_a_training_before_changes_nothing(world):
+    """The OD API's training leaves Keras in its training phase, where batch normalisation follows the batch."""
+    import tensorflow as tf
+
+    from tfod_compress.detector import Detector
+
+    folder, config, detector, _ = world
+    files = RecordSet(folder / "jpeg-q95").files("val")
+    expected = {found[0]: found[4] for found in detector.detect(files, 8)}
+    tf.keras.backend.set_learning_phase(True)
+    try:
+        after = Detector(config)
+        assert tf.keras.backend.learning_phase()
+        after.restore(folder / "model")
+        for found in after.detect(files, 3):
+            np.testing.assert_allclose(found[4], expected.pop(found[0]), atol=1e-5)
+        assert not expected
+    finally:
+        tf.keras.backend.set_learning_phase(False)

@@ -32,6 +32,8 @@ class Detector:
         from object_detection.builders import model_builder
         from object_detection.utils import config_util
 
+        from tfod_compress.odapi.inference import inference
+
         self.name = str(pipeline_config_path)
         self._config = pipeline_config.read(pipeline_config_path)
         config = self._config.model
@@ -49,8 +51,9 @@ class Detector:
             tf.TensorSpec([None, *self.image_size, 3], tf.float32), tf.TensorSpec([None, 3], tf.int32)])
         # Variables are made beforehand: a function that makes them itself is traced a second time without.
         height, width = (side or 128 for side in self.image_size)
-        self._model.predict(*self._model.preprocess(tf.zeros([1, height, width, 3])))
-        traced = self._detect.get_concrete_function()
+        with inference():
+            self._model.predict(*self._model.preprocess(tf.zeros([1, height, width, 3])))
+            traced = self._detect.get_concrete_function()
         by_reference = {variable.ref(): variable for variable in (*traced.variables, *self._model.variables)}
         self._variables = [variable for variable in by_reference.values() if variable.dtype.is_floating]
 
