@@ -2,7 +2,6 @@
 
 import io
 import pathlib
-import resource
 import struct
 import subprocess
 import sys

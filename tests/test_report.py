@@ -171,6 +171,46 @@ def test_seeds_give_mean_and_the_widest_interval(tmp_path):
     assert "2 training seeds" in " ".join(findings.answer(series))
 
 
+def test_folds_are_shown_as_one_study(tmp_path):
+    """Two folds (of the same frames here): pictures of the first, objects, bytes and images of both."""
+    folder = report_study.write(tmp_path / "folds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20)
+    for manifest in folder.glob("tfrecords/*/manifest.json"):
+        shard, = manifest.parent.glob("*.tfrecord")
+        content = json.loads(manifest.read_text())
+        content["files"] = {f"fold{fold}-00000-of-00001.tfrecord": "" for fold in (0, 1)}
+        for name in content["files"]:
+            shutil.copyfile(shard, manifest.parent / name)
+        shard.unlink()
+        manifest.write_text(json.dumps({**content, "frames": {"fold0": 9, "fold1": 9}}))
+
+    def folded(results):
+        for point in results["points"]:
+            point.update(fold=point["seed"], split=f"fold{point['seed']}", seed=0)
+        for side in (c[side] for c in results["comparisons"] for side in "ab"):
+            side.update(fold=side["seed"], seed=0)
+
+    report.make_report(change(folder, folded))
+    text = Page(folder / "report.html").text
+    assert "18 validation frames, in 2 folds" in text and "2 runs over seeds and folds" in text
+    assert "largest fall of F1" in text and "fold 1" in text
+    study = read_study(folder)
+    series, = findings.series_of(study)
+    one = series.reference.cells["off_the_shelf"].entries[0].metrics
+    assert series.reference.coded_bytes == 2 * one.coded_bytes and series.reference.bpp == pytest.approx(one.bpp)
+    assert len(gallery.ground_truth(study, series)) == 2
+    assert series.rows[-1].loss.comparisons[0].a.fold != series.rows[-1].loss.comparisons[1].a.fold
+
+
+def test_what_is_missing_is_told_first(study):
+    report.make_report(study)
+    assert "not finished" not in Page(study / "report.html").text
+    report.make_report(change(study, lambda results: results.update(
+        complete=False, problems=["train ssd-task_ft: the loss is <not> finite at step 3"])))
+    text = Page(study / "report.html").text
+    assert "This study is not finished" in text and "the loss is <not> finite at step 3" in text
+    assert text.index("not finished") < text.index("Results")
+
+
 def test_every_figure_is_drawn_and_right_on_dark_ground(finished):
     files = sorted((finished / "figures").glob("*.svg"))
     assert [path.name.split("_")[0] for path in files] == ["accuracy", "class", "error", "rate", "size", "training"]
@@ -198,7 +238,7 @@ def test_same_folder_same_bytes(study):
 def test_gallery_follows_its_rule(finished):
     study = read_study(finished)
     series, = findings.series_of(study)
-    truth = gallery.ground_truth(study, series)
+    truth = gallery.ground_truth(study, series)[0]
     frames = gallery.make_gallery(study, series, truth)
     assert [frame.reason.split()[0] for frame in frames] == ["largest", "median", "drawn"]
     assert len({frame.source_id for frame in frames}) == 3
@@ -223,7 +263,7 @@ def test_large_frames_are_cut_and_not_scaled(tmp_path):
     folder = report_study.write(tmp_path / "large", frames=4, size=(500, 700), qualities=(100, 5), resamples=20)
     study = read_study(folder)
     series, = findings.series_of(study)
-    frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series))[0]
+    frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series)[0])[0]
     assert (frame.width, frame.height, frame.is_part) == (gallery.MAX_WIDTH, gallery.MAX_HEIGHT, True)
     assert frame.views[0].boxes
     for box in frame.views[0].boxes:

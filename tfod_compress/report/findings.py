@@ -19,19 +19,19 @@ SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One regime's result at one quality, over its seeds."""
+    """One regime's result at one quality, over its runs: seeds and folds."""
 
     regime: str
     entries: tuple[Evaluated, ...]
 
     def estimate(self, name):
-        """The metric's mean over the seeds; the interval reaches from the seeds' lowest low to their highest high.
+        """The metric's mean over the runs; the interval reaches from their lowest low to their highest high.
 
         Args:
           name: "weighted_map", "map", "precision", "recall", "f1", or "coco.AP" and the like.
 
         Returns:
-          An Estimate, or None where a seed lacks the metric.
+          An Estimate, or None where a run lacks the metric.
         """
         found = [_metric(entry.metrics, name) for entry in self.entries]
         if None in found:
@@ -43,14 +43,14 @@ class Cell:
         return Estimate(value=value, low=min(lows), high=max(highs))
 
     def class_ap(self, name):
-        """AP of a class, mean over the seeds, or None where the class has no object."""
+        """AP of a class, mean over the runs, or None where the class has no object."""
         found = [entry.metrics.ap_per_class.get(name) for entry in self.entries]
         return None if None in found else sum(e.value for e in found) / len(found)
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A paired difference, one comparison a seed."""
+    """A paired difference, one comparison a run."""
 
     comparisons: tuple[Comparison, ...]
 
@@ -68,13 +68,13 @@ class Difference:
 
     @property
     def verdict(self):
-        """SHOWN where every seed's interval lies on the same side of zero."""
+        """SHOWN where every run's interval lies on the same side of zero."""
         same_side = all(c.low > 0 for c in self.comparisons) or all(c.high < 0 for c in self.comparisons)
         return SHOWN if same_side else NOT_SHOWN
 
     def __str__(self):
         text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
-        return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} seeds"
+        return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} runs"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,10 +159,10 @@ def series_of(study):
 
 
 def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric="weighted_map"):
-    """The paired difference a - b over all seeds for which it was computed (either way round), or None."""
+    """The paired difference a - b over all runs for which it was computed (either way round), or None."""
     found = []
     for comparison in comparisons:
-        if comparison.metric != metric or comparison.a.seed != comparison.b.seed:
+        if comparison.metric != metric or _run(comparison.a) != _run(comparison.b):
             continue
         if comparison.detector not in (None, detector):
             continue
@@ -236,11 +236,14 @@ def _retraining(row):
 def _scope(series, row):
     entries = row.cells["off_the_shelf"].entries
     seeds = len({e.point.seed for e in entries})
-    images = entries[0].metrics.images
-    text = f"All on {images} validation frames; the intervals tell how much the choice of frames matters"
-    if seeds == 1:
+    parts = _parts(entries)
+    folds = f", in {len(parts)} folds, each tested by a detector trained on the others" if len(parts) > 1 else ""
+    text = (f"All on {sum(part.images for part in parts)} validation frames{folds}; the intervals tell how much the "
+            "choice of frames matters")
+    if len(entries) == 1:
         return f"{text}, not how much another training run would, for there was one seed."
-    return f"{text}; {seeds} training seeds, each number the mean and each interval reaching over all of them."
+    runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
+    return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
 def _series(detector, codec, entries, comparisons):
@@ -264,7 +267,7 @@ def _cells(entries):
 
 
 def _row(detector, entries, cells, best, best_cells, comparisons):
-    point, metrics = entries[0].point, entries[0].metrics
+    point, (coded_bytes, bpp) = entries[0].point, _stored(entries)
     name, best_name = point.record_set, best[0].point.record_set
     is_best = name == best_name
     loss = gain = recovered = over = None
@@ -281,8 +284,26 @@ def _row(detector, entries, cells, best, best_cells, comparisons):
             lost = shelf[0].estimate("weighted_map").value - shelf[1].estimate("weighted_map").value
             if lost > 0 and _verdict(loss) != NOT_SHOWN:
                 recovered = (values[0].value - values[1].value) / lost
-    return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), metrics.bpp,
-               metrics.coded_bytes, metrics.bpp / best[0].metrics.bpp, cells, is_best, loss, gain, recovered, over)
+    return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
+               bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
+
+
+def _run(side):
+    return side.seed, side.fold
+
+
+def _parts(entries):
+    """The Metrics of each part of the frames once: one without folds, however many seeds and regimes there are."""
+    return list({entry.point.split: entry.metrics for entry in reversed(entries)}.values())
+
+
+def _stored(entries):
+    """(coded bytes, bits per pixel) of all frames that were tested on."""
+    parts = _parts(entries)
+    if len(parts) == 1:
+        return parts[0].coded_bytes, parts[0].bpp
+    coded_bytes = sum(part.coded_bytes for part in parts)
+    return coded_bytes, coded_bytes / sum(part.coded_bytes / part.bpp for part in parts)
 
 
 def _retrained_regime(cells):

@@ -58,14 +58,19 @@ class Frame:
 
 
 def ground_truth(study, series):
-    """The validation frames' true boxes, from the record set of the series' best quality.
+    """True boxes of the frames that the series was tested on: [metrics.GroundTruth], one a fold, the first one's first.
+
+    They come from the record set of the series' best quality.
 
     Raises:
       InputError: the record set is not there any more, or not whole.
     """
     from tfod_compress.records import RecordSet
 
-    return metrics.record_set_ground_truth(RecordSet(study.record_set_path(series.reference.record_set)), "val")
+    record_set = RecordSet(study.record_set_path(series.reference.record_set))
+    cells = series.reference.cells.values()
+    splits = dict.fromkeys(entry.point.split for cell in cells for entry in cell.entries)
+    return [metrics.record_set_ground_truth(record_set, split) for split in splits]
 
 
 def choose_frames(truth, best, strongest, score_threshold):
@@ -100,7 +105,7 @@ def choose_frames(truth, best, strongest, score_threshold):
 
 
 def make_gallery(study, series, truth):
-    """The chosen frames of one series with all their views.
+    """The chosen frames of one series with all their views; of several seeds or folds, those of the first.
 
     Args:
       study: a StudyFolder.
@@ -126,7 +131,8 @@ def make_gallery(study, series, truth):
     chosen = choose_frames(truth, detections[series.reference.record_set, "off_the_shelf"][0].detections,
                            detections[strongest.record_set, "off_the_shelf"][0].detections, threshold)
     ids = {truth.image_ids[index] for index, _ in chosen}
-    examples = {row.record_set: _examples(study, row.record_set, ids) for row, _ in shown}
+    examples = {row.record_set: _examples(study, row.record_set, cell.entries[0].point.split, ids)
+                for row, cell in shown}
     frames = []
     for index, reason in chosen:
         lost = detections[strongest.record_set, "off_the_shelf"]
@@ -149,11 +155,11 @@ def _shown_cells(series):
                     if regime != "off_the_shelf" and regime in strongest.cells]
 
 
-def _examples(study, record_set, ids):
+def _examples(study, record_set, split, ids):
     from tfod_compress.records import RecordSet
 
     found = {}
-    for example in RecordSet(study.record_set_path(record_set)).examples("val"):
+    for example in RecordSet(study.record_set_path(record_set)).examples(split):
         if example.source_id in ids:
             found[example.source_id] = example
             if len(found) == len(ids):

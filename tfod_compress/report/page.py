@@ -1,5 +1,6 @@
 """Put the report together: one HTML page that needs nothing else, and the files beside it."""
 
+import collections
 import functools
 import json
 import pathlib
@@ -53,7 +54,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         # The numbers stand without the pictures: record sets are large and may have been removed.
         try:
             truths[series.name] = gallery.ground_truth(study, series)
-            pictures[series.name] = gallery.make_gallery(study, series, truths[series.name])
+            pictures[series.name] = gallery.make_gallery(study, series, truths[series.name][0])
         except InputError as error:
             no_pictures[series.name] = str(error)
     drawn = _drawings(study, series_list, truths)
@@ -81,7 +82,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
 def _drawings(study, series_list, truths):
     """{section: [Drawing]}; a section that has nothing to draw is empty."""
     classes = tables.class_names(study)
-    per_class = [heat_maps.class_ap(s, classes, _objects_per_class(truths.get(s.name))) for s in series_list]
+    per_class = [heat_maps.class_ap(s, classes, _objects_per_class(truths.get(s.name, ()))) for s in series_list]
     per_size = [heat_maps.size_ap(s) for s in series_list]
     errors = [heat_maps.error_cost(s) for s in series_list]
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
@@ -103,11 +104,13 @@ def _lmu_sentence():
     return f"Davletshina and Singla 2020 (LMU) printed weighted mAP of SSD Inception v2, 600x600, retrained: {cells}."
 
 
-def _objects_per_class(truth):
-    if truth is None:
-        return {}
-    counted = truth.class_ids[~truth.difficult]
-    return {name: int(np.sum(counted == class_id)) for class_id, name in truth.class_names.items()}
+def _objects_per_class(truths):
+    """{class name: objects that count in the frames that were tested on}, or {} where those are not known."""
+    found = collections.Counter()
+    for truth in truths:
+        counted = truth.class_ids[~truth.difficult]
+        found.update({name: int(np.sum(counted == class_id)) for class_id, name in truth.class_names.items()})
+    return found
 
 
 def _regimes(series_list):

@@ -52,7 +52,10 @@ class Metrics(pydantic.BaseModel):
 
 
 class Point(pydantic.BaseModel):
-    """One result: a detector of one regime and seed, tested on one record set; `model` is its folder in models/."""
+    """One result: a detector of one regime, seed and fold, tested on one record set; `model` is its folder in models/.
+
+    `split` is the part of the record set that it was tested on.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     codec: str
@@ -61,6 +64,8 @@ class Point(pydantic.BaseModel):
     detector: str
     regime: str
     seed: int
+    fold: int | None = None
+    split: str = "val"
     evaluation: str
     model: str = ""
 
@@ -72,6 +77,7 @@ class Side(pydantic.BaseModel):
     regime: str
     record_set: str
     seed: int = 0
+    fold: int | None = None
 
 
 class Comparison(pydantic.BaseModel):
@@ -114,6 +120,8 @@ class Results(pydantic.BaseModel):
     points: list[Point] = pydantic.Field(min_length=1)
     comparisons: list[Comparison] = []
     timings: list[Timing] = []
+    complete: bool = True
+    problems: list[str] = []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,7 +65,8 @@ def comparisons(study):
                  for side in (comparison.a, comparison.b)]
         difference = findings.Difference((comparison,))
         who = comparison.metric.replace("_", " ").replace("map", "mAP")
-        who += f", seed {comparison.a.seed}" + (f", {comparison.detector}" if several else "")
+        who += f", seed {comparison.a.seed}" + ("" if comparison.a.fold is None else f", fold {comparison.a.fold}")
+        who += f", {comparison.detector}" if several else ""
         rows.append((Entry(f"{sides[0]}, minus {sides[1]}", who), Entry(words.signed(comparison.value)),
                      Entry(words.interval(comparison.low, comparison.high)),
                      Entry("–" if comparison.p_value is None else f"{comparison.p_value:.2g}"),
@@ -85,8 +86,8 @@ def write_csv(file, study, series_list):
     shares = {(s.detector, row.record_set): row.share for s in series_list for row in s.rows}
     classes = class_names(study)
     coco = list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.coco))
-    header = ["study", "detector", "regime", "seed", "codec", "quality", "record_set", "images", "coded_bytes", "bpp",
-              "share_of_best", "score_threshold"]
+    header = ["study", "detector", "regime", "seed", "fold", "codec", "quality", "record_set", "images", "coded_bytes",
+              "bpp", "share_of_best", "score_threshold"]
     for name in (*_CSV_METRICS, *(f"coco.{name}" for name in coco)):
         header += [name, f"{name}.low", f"{name}.high"]
     writer = csv.writer(file, lineterminator="\n")
@@ -94,8 +95,8 @@ def write_csv(file, study, series_list):
     for entry in study.evaluated:
         point, metrics = entry.point, entry.metrics
         share = shares.get((point.detector, point.record_set))
-        row = [study.results.study, point.detector, point.regime, point.seed, point.codec, _known(point.quality),
-               point.record_set, metrics.images, metrics.coded_bytes, metrics.bpp, _known(share),
+        row = [study.results.study, point.detector, point.regime, point.seed, _known(point.fold), point.codec,
+               _known(point.quality), point.record_set, metrics.images, metrics.coded_bytes, metrics.bpp, _known(share),
                _known(metrics.score_threshold)]
         found = [getattr(metrics, name) for name in _CSV_METRICS] + [metrics.coco.get(name) for name in coco]
         for estimate in found:
