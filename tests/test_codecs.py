@@ -34,6 +34,17 @@ def test_every_codec_gives_a_frame_back(name, shape):
     assert error < 16 or "gray" in name  # right way up, in the right colours, cropped on the right side
 
 
+@pytest.mark.parametrize("name", codecs.names())
+def test_a_frame_too_long_to_be_read_again_is_not_coded(name):
+    codec, rgb = codecs.get(name), np.tile(records_data.scene(1, 50, 16), (1, 800, 1))
+    try:
+        data = codec.encode(rgb, codec.check_quality(None))
+    except InputError as error:
+        assert "40000x16 cannot be coded" in str(error)
+    else:
+        assert codec.decode(data).shape == rgb.shape
+
+
 @pytest.mark.parametrize("name", [name for name in codecs.names() if name != "png"])
 def test_quality_goes_the_way_it_says(name):
     codec, rgb = codecs.get(name), records_data.scene(2, 96, 72)

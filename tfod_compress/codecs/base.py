@@ -163,6 +163,13 @@ class VideoCodec(Codec):
         return rgb
 
 
+def check_sides(rgb, most, what):
+    """InputError where a picture has a side of more than `most` pixels, which could be coded but not read again."""
+    height, width, _ = rgb.shape
+    if max(height, width) > most:
+        raise InputError(f"{what}: a frame of {width}x{height} cannot be coded: a side has at most {most} pixels")
+
+
 def padded(rgb, step, least):
     """A picture with sides that are a multiple of `step` and not below `least`, its last column and row repeated.
 

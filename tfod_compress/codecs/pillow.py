@@ -10,10 +10,11 @@ import PIL
 from PIL import Image, features
 
 from tfod_compress.codecs import headers
-from tfod_compress.codecs.base import Codec
+from tfod_compress.codecs.base import Codec, check_sides
 from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
 
+_AVIF_MOST = 32_768  # pixels a side that libavif reads, unless told otherwise
 PNG_LEVEL = 6  # zlib's own default; higher levels take several times as long for one or two per cent
 
 # What Pillow's decoders raise for bytes that they cannot make sense of.
@@ -130,6 +131,7 @@ class Avif(Codec):
         self.speed = speed
 
     def encode(self, rgb, quality):
+        check_sides(rgb, _AVIF_MOST, self.name)
         # One thread and no automatic tiles: either would let the number of cores decide the bytes.
         return _saved(self._image(rgb), "AVIF", quality=quality, speed=self.speed, subsampling=self.subsampling,
                       codec="aom", range="full", max_threads=1, autotiling=False)

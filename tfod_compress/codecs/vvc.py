@@ -16,10 +16,10 @@ import imageio_ffmpeg
 import numpy as np
 
 from tfod_compress.codecs import nal, ycbcr
-from tfod_compress.codecs.base import Codec, cropped, padded, split_header
+from tfod_compress.codecs.base import Codec, check_sides, cropped, padded, split_header
 from tfod_compress.errors import InputError
 
-_LEAST = 16  # pixels a side
+_LEAST, _MOST = 16, 25_328  # pixels a side: the most of level 6.3 (H.266, A.4.2), beyond which decoders refuse
 _UNITS = (7, 8, 15, 16, 17, 19, 22)  # IDR pictures, SPS, PPS, APS, picture header, end of bitstream
 _BITS = 10
 # Seconds that a picture may take: by far more than any does on a machine that is not stuck.
@@ -52,6 +52,7 @@ class Vvc(Codec):
         return self.encode_many(rgb, [quality])[0]
 
     def encode_many(self, rgb, qualities):
+        check_sides(rgb, _MOST, self.name)
         rgb, header = padded(rgb, 2, _LEAST)
         samples = b"".join(plane.astype("<u2").tobytes() for plane in self._planes(rgb))
         height, width, _ = rgb.shape
