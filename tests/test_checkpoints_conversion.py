@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.odapi import detector_cases, tf1_detectors
-from tests.test_checkpoints_download import Server
+from tests.test_download import Server
 from tfod_compress.errors import InputError
 
 NAME = "ssd_inception_v2_coco_2018_01_28"

@@ -81,7 +81,10 @@ def test_joint_ft_moves_both_and_the_rate_weighs():
     changes = moved(before, after)
     assert all(changes[side] > len(before[side]) // 2 for side in before)
     assert float(losses["Loss/total_loss"]) == pytest.approx(
-        sum(float(loss) for name, loss in losses.items() if name != "Loss/total_loss"), rel=1e-4)
+        sum(float(loss) for name, loss in losses.items() if name.startswith("Loss/") and name != "Loss/total_loss"),
+        rel=1e-4)
+    assert float(losses["Loss/codec_rate"]) == pytest.approx(float(losses["codec/bpp"]), rel=1e-6)
+    assert float(losses["Loss/codec_distortion"]) == pytest.approx(0.01 * float(losses["codec/mse"]), rel=1e-6)
     assert float(losses["Loss/codec_rate"]) > 0 and float(losses["Loss/codec_distortion"]) > 0
 
 
@@ -119,6 +122,6 @@ def test_one_side_can_be_tuned_while_the_other_is_in_the_field(regime, moves, tm
 
 def test_unknown_regimes_and_negative_weights_are_refused():
     for regime, beta, message in (("retrained", 1.0, "regime 'retrained'"), ("joint_ft", -1.0, "beta -1"),
-                                  ("joint_ft", float("nan"), "beta nan")):
+                                  ("joint_ft", float("nan"), "beta nan"), ("joint_ft", float("inf"), "beta inf")):
         with pytest.raises(InputError, match=message):
             end_to_end.put_in_front(None, None, regime, beta=beta)

@@ -147,10 +147,11 @@ def test_checkpoint_dir_evaluates_what_appears_and_ends_with_the_last_step(confi
 
 
 def test_moving_averages_are_made_saved_and_evaluated(demo_records, tmp_path):
-    """The recurrence of Polyak averaging with TensorFlow's growing decay; evaluation, inside and outside, uses it."""
+    """The recurrence of Polyak averaging with TensorFlow's growing decay; evaluation, inside and outside, and exports
+    use it."""
     import tensorflow as tf
 
-    from tfod_compress import evaluation, training
+    from tfod_compress import evaluation, export, trained_model, training
     from tfod_compress.detector import Detector
 
     config, folder = tmp_path / "ema.config", tmp_path / "model"
@@ -179,3 +180,26 @@ def test_moving_averages_are_made_saved_and_evaluated(demo_records, tmp_path):
     for name in names:
         average = readers[4].get_tensor(name + slot)
         assert any(np.array_equal(average, value) for value in values), name
+    export.export_saved_model(folder / "pipeline.config", folder, tmp_path / "exported")
+    picture = np.random.default_rng(0).integers(0, 256, (160, 256, 3)).astype(np.uint8)
+    exported = trained_model.find(saved_model=tmp_path / "exported").load().detect_image(picture)
+    for here, there in zip(detector.detect_image(picture), exported, strict=True):
+        np.testing.assert_allclose(there, here, atol=1e-4)
+
+
+@pytest.mark.parametrize(("flags", "close"), [
+    (["--xla"], 1e-4), (["--mixed_precision", "bfloat16"], 0.05), (["--mixed_precision", "float16"], 0.05),
+    (["--mixed_precision", "bfloat16", "--xla", "--accumulate", "2"], 0.2)])
+def test_ways_of_computing_give_about_the_loss_of_the_plain_one(config, tmp_path, flags, close):
+    """The first step's loss. Accumulation alone would be exact but for the batch normalisation of each part."""
+    found = {}
+    for name, more in (("plain", []), ("other", flags)):
+        done = subprocess.run(command(config, tmp_path / name, 1, *more), cwd=ROOT, capture_output=True, text=True,
+                              timeout=1500)
+        assert done.returncode == 0, done.stderr[-2000:]
+        line = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])
+        found[name] = line["Loss/total_loss"]
+        assert all(np.isfinite(array).all() for array in weights(tmp_path / name)[1].values())
+    assert found["other"] == pytest.approx(found["plain"], rel=close)
+    if "--mixed_precision" in flags:
+        assert found["other"] != found["plain"]

@@ -1,4 +1,4 @@
-"""Downloads of zoo archives from a server on this machine: resumed, restarted, refused."""
+"""Downloads from a server on this machine: resumed, restarted, refused."""
 
 import hashlib
 import http.server
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tfod_compress.checkpoints import download
+from tfod_compress import download
 from tfod_compress.errors import InputError
 
 DATA = bytes(os.urandom(700_000))
@@ -120,11 +120,11 @@ def test_a_download_that_cannot_go_on_begins_anew(server, tmp_path, change):
 
 
 def test_a_server_that_is_not_there_or_has_no_such_file(server, tmp_path):
-    with pytest.raises(InputError, match="404.*--archive"):
-        download.fetch(f"{server.address}/other.tar.gz", tmp_path)
+    with pytest.raises(InputError, match="404.*give it with --archive"):
+        download.fetch(f"{server.address}/other.tar.gz", tmp_path, "give it with --archive")
     server.close()
-    with pytest.raises(InputError, match="the download failed.*--archive"):
-        download.fetch(f"{server.address}/{FILE}", tmp_path)
+    with pytest.raises(InputError, match="the download failed.*give it with --archive"):
+        download.fetch(f"{server.address}/{FILE}", tmp_path, "give it with --archive")
 
 
 def test_sizes_that_are_unknown_or_absurd_are_refused(server, tmp_path, monkeypatch):
@@ -135,6 +135,8 @@ def test_sizes_that_are_unknown_or_absurd_are_refused(server, tmp_path, monkeypa
     monkeypatch.setattr(download, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match="700000 bytes"):
         download.fetch(f"{server.address}/{FILE}", tmp_path)
+    with pytest.raises(InputError, match="more than 500"):
+        download.fetch(f"{server.address}/{FILE}", tmp_path, max_bytes=500)
 
 
 def test_two_downloads_of_one_file_do_not_mix(server, tmp_path):
