@@ -82,7 +82,7 @@ def test_codec_ft_leaves_every_bit_of_the_detector_and_a_tuned_codec(tuned, dete
 
 
 def test_the_folder_is_a_detector_and_a_codec_like_any_other(tuned, detector, demo_records, tmp_path):
-    """What evaluates, exports and fine-tunes takes every variable of the plain detector, and make_tfrecords the codec."""
+    """What evaluates and fine-tunes takes every variable of the plain detector from it, and the codec codes."""
     from tests import records_data
     from tfod_compress import training
     from tfod_compress.detector import Detector
@@ -166,8 +166,8 @@ def test_one_model_of_a_folder_of_models_has_to_be_named(base, tmp_path):
     (["--codec_regime", "codec_ft"], "go with --codec_model", 2),
     (["--codec_model", "BASE"], "--codec_regime is missing", 2),
     (["--codec_model", "BASE", "--codec_regime", "codec_ft"], "--codec_beta is missing", 2),
-    (["--codec_model", "BASE", "--codec_regime", "codec_ft", "--codec_beta", 1, "--eval_every", 5, "--eval_records", "r"],
-     "tools.evaluate", 2),
+    (["--codec_model", "BASE", "--codec_regime", "codec_ft", "--codec_beta", 1, "--eval_every", 5, "--eval_records",
+      "r"], "tools.evaluate", 2),
     (["--codec_model", "BASE", "--codec_regime", "codec_ft", "--codec_beta", 1, "--mixed_precision", "bfloat16"],
      "float32 alone", 2),
     (["--codec_model", "nowhere", "--codec_regime", "codec_ft", "--codec_beta", 1], "nowhere", 1),

@@ -26,12 +26,14 @@ def default_folder():
     return pathlib.Path(cache) / "tfod_compress"
 
 
-def fetch(url, folder):
+def fetch(url, folder, instead="get the file in another way", max_bytes=None):
     """Downloads a file, or takes what an earlier call has left of it.
 
     Args:
       url: http or https.
       folder: gets <file> when all of it is there, before that <file>.part and <file>.part.json.
+      instead: for messages: what the user can do without this download.
+      max_bytes: larger files are refused; None: MAX_BYTES.
 
     Returns:
       The path of the whole file.
@@ -48,16 +50,15 @@ def fetch(url, folder):
     try:
         with open(part, "ab") as file, _alone(file, part):
             # A restart is due once at most: when the server no longer has what an earlier call began.
-            if not _receive(url, file, part, resume=True):
-                _receive(url, file, part, resume=False)
+            if not _receive(url, file, part, instead, max_bytes or MAX_BYTES, resume=True):
+                _receive(url, file, part, instead, max_bytes or MAX_BYTES, resume=False)
     except urllib.error.HTTPError as error:
-        raise InputError(f"{url}: the server answers {error.code} {error.reason}; get the archive in another way and "
-                         "give it with --archive") from error
+        raise InputError(f"{url}: the server answers {error.code} {error.reason}; {instead}") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         kept = part.stat().st_size if part.exists() else 0
-        raise InputError(f"{url}: the download failed ({reason}); {kept} bytes are kept, run again to go on, or get "
-                         "the archive in another way and give it with --archive") from error
+        raise InputError(f"{url}: the download failed ({reason}); {kept} bytes are kept, run again to go on, or "
+                         f"{instead}") from error
     os.replace(part, whole)
     _note(part).unlink(missing_ok=True)
     return whole
@@ -84,7 +85,7 @@ def remember(path, sha256):
         write_json(_hashes(path.parent), {**known, path.name: sha256})
 
 
-def _receive(url, file, part, resume):
+def _receive(url, file, part, instead, max_bytes, resume):
     """Writes the rest of the file; False where it must be begun anew."""
     have = file.seek(0, os.SEEK_END) if resume else file.truncate(0)
     note = _read_note(part)
@@ -110,10 +111,10 @@ def _receive(url, file, part, resume):
             have = file.truncate(0)
             length = response.headers.get("Content-Length", "")
             if not length.isdigit():
-                raise InputError(f"{url}: the server does not tell the size; give the archive with --archive")
+                raise InputError(f"{url}: the server does not tell the size; {instead}")
             total = int(length)
-        if total > MAX_BYTES:
-            raise InputError(f"{url}: has {total} bytes, more than any detector of the zoo")
+        if total > max_bytes:
+            raise InputError(f"{url}: has {total} bytes, and no such file has more than {max_bytes}")
         if not have:
             write_json(_note(part), {"url": url, "validator": _validator(response.headers)})
         with Bar(url.rsplit("/", 1)[1], -(-total // 1000), "kB", done=have // 1000) as bar:

@@ -9,9 +9,12 @@ their rate is that of latents with uniform noise, which has a gradient. Pictures
 input size: where frames are larger, the rate is that of the smaller picture.
 """
 
+import math
+
 import tensorflow as tf
 import tensorflow_compression as tfc
 
+from tfod_compress import config_changes
 from tfod_compress.errors import InputError
 from tfod_compress.learned import coder, model_folder
 
@@ -45,10 +48,7 @@ def put_in_front(detector, codec, regime, *, beta, lmbda=0.0):
     Raises:
       InputError: unknown regime, or weights below 0.
     """
-    if regime not in REGIMES:
-        raise InputError(f"regime {regime!r}: with a codec there are {', '.join(REGIMES)}")
-    if not beta >= 0 or not lmbda >= 0:
-        raise InputError(f"beta {beta:g}, lmbda {lmbda:g}: weights of the loss must not be negative")
+    check(regime, beta, lmbda)
     parts, with_detector = REGIMES[regime]
     detector_variables = list(detector.trainable_variables)
     black, white = (_one_pixel(detector, level) for level in (0.0, 255.0))
@@ -56,18 +56,42 @@ def put_in_front(detector, codec, regime, *, beta, lmbda=0.0):
     detector.codec = codec
     detector._codec_normalization = (white - black) / 255, black
     detector._codec_weights, detector._codec_losses = (beta, lmbda), {}
+    detector._codec_metrics = {}
     tuned = [variable for part in parts for module in codec.parts[part] for variable in module.trainable_variables]
     tuned += detector_variables if with_detector else []
     detector._tuned = lambda: tuned  # a list would be tracked, and change the names in checkpoints
     return detector
 
 
+def check(regime, beta, lmbda):
+    """Raises InputError where the regime is unknown, or a weight is no finite number from 0 on."""
+    if regime not in REGIMES:
+        raise InputError(f"regime {regime!r}: with a codec there are {', '.join(REGIMES)}")
+    if not 0 <= beta < math.inf or not 0 <= lmbda < math.inf:
+        raise InputError(f"beta {beta:g}, lmbda {lmbda:g}: weights of the loss must not be negative")
+
+
 def freeze(config):
-    """Makes the config of a detector that is looked through and not trained: its batch normalisation keeps still."""
+    """Makes the config of a detector that is looked through and not trained: its batch normalisation keeps still.
+
+    Args:
+      config: TrainEvalPipelineConfig, changed in place.
+
+    Raises:
+      InputError: neither SSD nor Faster R-CNN, or one whose box predictors have batch normalisation of their own.
+    """
     kind = config.model.WhichOneof("model")
-    if kind != "ssd":
-        raise InputError(f"a frozen detector must be an SSD so far, not {kind}")
-    config.model.ssd.freeze_batchnorm = True
+    if kind == "ssd":
+        config.model.ssd.freeze_batchnorm = True
+    elif kind == "faster_rcnn":
+        model = config.model.faster_rcnn
+        model.feature_extractor.batch_norm_trainable = False
+        predictors = [path for path in config_changes.paths(model) if ".batch_norm" in path]
+        if predictors:
+            raise InputError(f"a Faster R-CNN whose box predictors have batch normalisation ({predictors[0]}) cannot "
+                             "be frozen")
+    else:
+        raise InputError(f"a frozen detector must be an SSD or a Faster R-CNN, not {kind}")
 
 
 class _Coded:
@@ -86,6 +110,10 @@ class _Coded:
         """{name: float32 []} of the last `predict` that was traced: the weighted rate, and the distortion if any."""
         return dict(self._codec_losses)
 
+    def codec_metrics(self):
+        """{"bpp", "mse": float32 []}, likewise, without weights: noisy latents' rate, distortion before clipping."""
+        return dict(self._codec_metrics)
+
     def through_codec(self, inputs):
         """What the detector sees of preprocessed pictures, float32 [B, H, W, 3]; notes the losses."""
         scale, offset = self._codec_normalization
@@ -96,9 +124,9 @@ class _Coded:
         x_hat = x_hat[:, :height, :width]
         beta, lmbda = self._codec_weights
         bpp = tf.reduce_sum(bits) / tf.cast(tf.size(x) // 3, tf.float32)
-        self._codec_losses = {"rate": beta * bpp}
-        if lmbda:
-            self._codec_losses["distortion"] = lmbda * tf.reduce_mean(tf.math.squared_difference(x, x_hat))
+        mse = tf.reduce_mean(tf.math.squared_difference(x, x_hat))
+        self._codec_losses = {"rate": beta * bpp} | ({"distortion": lmbda * mse} if lmbda else {})
+        self._codec_metrics = {"bpp": bpp, "mse": mse}
         # A decoder clips; the gradient of samples beyond the range is let through where it leads back.
         x_hat = tfc.upper_bound(tfc.lower_bound(x_hat, 0.0), 255.0)
         return tf.ensure_shape(x_hat * scale + offset, inputs.shape)

@@ -56,7 +56,7 @@ def hparams(config, record_set, seed, steps, balance_classes, more):
 
 
 def write(model_dir, config, config_path, record_set, *, seed, deterministic, start, step, steps, hparams,
-          class_shares):
+          class_shares, codec=None):
     """Adds this start of the program to run.json, and the config as pipeline.config.
 
     Args:
@@ -71,6 +71,7 @@ def write(model_dir, config, config_path, record_set, *, seed, deterministic, st
       steps: the step that it ends at.
       hparams: {name: value} as in TensorBoard.
       class_shares: {class name: {"records": share, "sampled": share}}.
+      codec: `CodecTuning.described` of a codec in front of the detector, or None.
     """
     import numpy as np
     import tensorflow as tf
@@ -87,6 +88,7 @@ def write(model_dir, config, config_path, record_set, *, seed, deterministic, st
                      odapi.PACKAGE: odapi.VERSION},
         "config": {"path": str(config_path), "sha256": _sha256(config_path)},
         "record_set": _record_set(record_set), "seed": seed, "deterministic": deterministic, "start": start,
+        **({"codec": codec} if codec else {}),
         "hparams": hparams, "class_shares": class_shares,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "cores": os.cpu_count(),
         "gpus": len(tf.config.list_physical_devices("GPU")), "starts": starts})

@@ -96,7 +96,7 @@ def losses_of(model, features, labels, config, step):
 
 
 def _losses(model, features, labels, extra, config, step, scale):
-    """All losses of a part, the total included.
+    """All losses of a part, the total included, and with a codec in front its metrics.
 
     `extra` is None where the model's own loss has to be called; else it may hold the part's `targets`, and `matches`.
     """
@@ -119,6 +119,8 @@ def _losses(model, features, labels, extra, config, step, scale):
         if penalties:
             losses["Loss/regularization_loss"] = scale * tf.add_n(_float32(penalties))
     losses[TOTAL] = tf.add_n(list(losses.values()))
+    if hasattr(model, "codec_metrics"):  # logged beside the losses, no part of them
+        losses |= {f"codec/{name}": scale * value for name, value in model.codec_metrics().items()}
     return losses
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfod_compress import (
     class_balance,
+    codec_tuning,
     devices,
     input_pipeline,
     moving_average,
@@ -39,7 +40,7 @@ from tfod_compress.training_stop import Stop
 def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_every_n=1000, keep_checkpoints=7,
           record_summaries=True, seed=None, deterministic=False, max_hours=None, balance_classes=False,
           eval_every=None, eval_records=(), best_metric="weighted_map", patience=None, hparams=None, strategy=None,
-          restore_heads=False, mixed_precision="float32", accumulate=1):
+          restore_heads=False, mixed_precision="float32", accumulate=1, codec=None):
     """Trains a detector for exactly the number of steps it is told, from its checkpoint or where it left off.
 
     Args:
@@ -65,6 +66,8 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
       restore_heads: whether fine_tune_checkpoint_type "detection" also restores the box heads that fit.
       mixed_precision: what layers compute in, one of devices.PRECISIONS.
       accumulate: parts of each device's batch that are worked on one after another (train_step.build).
+      codec: codec_tuning.CodecTuning of a learned codec in front of the detector, or None; not with `eval_every`.
+        The tuned codec is left in codec/.
 
     Returns:
       The last step's losses, name -> float; {} where no step was left to make.
@@ -78,6 +81,9 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     steps = num_train_steps if num_train_steps is not None else config.train_config.num_steps
     frames, label_map = training_checks.frames(config, pipeline_config_path, steps)
     strategy = strategy or tf.distribute.get_strategy()
+    if codec:
+        codec.check(config, pipeline_config_path, strategy)
+    codec_tuning.check_same(model_dir, codec)
     shared_dir, model_dir = pathlib.Path(model_dir), devices.own_folder(model_dir, strategy)
     evaluations = None
     if eval_every:
@@ -93,16 +99,18 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     loss_scale = devices.set_precision(mixed_precision)
 
     with strategy.scope(), devices.lost_workers(model_dir, strategy):
-        trainer = _Trainer(config, strategy, record_summaries, seed, accumulate, loss_scale)
+        trainer = _Trainer(config, strategy, record_summaries, seed, accumulate, loss_scale, codec)
         trainer.build()
         checkpoints = Checkpoints(model_dir, trainer.checkpoint, keep_checkpoints, resume_from=shared_dir)
         start = _restore(trainer, checkpoints, model_dir, restore_heads)
         _say_start(model_dir, frames, label_map, weights, start, trainer, steps)
         record_set = training_checks.record_set_of(config)
-        hparams = run_record.hparams(config, record_set, seed, steps, balance_classes, hparams)
+        more = {**(codec.hparams if codec else {}), **(hparams or {})}
+        hparams = run_record.hparams(config, record_set, seed, steps, balance_classes, more)
         run_record.write(model_dir, config, pipeline_config_path, record_set, seed=seed, deterministic=deterministic,
                          start=start, step=trainer.step_number, steps=steps, hparams=hparams,
-                         class_shares=class_balance.table(frames.boxes, weights, label_map))
+                         class_shares=class_balance.table(frames.boxes, weights, label_map),
+                         codec=codec and codec.described)
         with (Log(model_dir, trainer.step_number, steps, order.batch_size, hparams, label_map) as log,
               Stop(max_hours) as stop):
             if record_summaries and trainer.step_number < steps:
@@ -113,9 +121,15 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
 
 
 def _restore(trainer, checkpoints, model_dir, restore_heads):
-    """Gives the model its weights, says in restored.json which; returns where they come from, for a person."""
+    """Gives the model its weights, says in restored.json which; returns where they come from, for a person.
+
+    A run's own checkpoints hold its codec, those that it starts from do not.
+    """
     source = trainer.train_config.fine_tune_checkpoint
-    if not source and not checkpoints.found:
+    if checkpoints.found:
+        trainer.put_codec_in_front()
+    elif not source:
+        trainer.put_codec_in_front()
         return "random weights"
     report = RestoreReport(trainer.model.variables)
     resumed, reasons = checkpoints.resume(), None
@@ -126,6 +140,8 @@ def _restore(trainer, checkpoints, model_dir, restore_heads):
             raise InputError(f"{model_dir}: the restore set the step to {trainer.step_number}; it must start at 0")
     report.finish()
     report.write(model_dir / "restored.json", resumed or source, trainer.step_number, reasons)
+    if not resumed:
+        trainer.put_codec_in_front()
     return f"resumed at step {trainer.step_number}, {report.text(resumed)}" if resumed else report.text(source)
 
 
@@ -174,6 +190,7 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
     if evaluations and step < steps and evaluations.exhausted(log.history):
         print(f"{log.model_dir}: stopped at step {step} of {steps}: {evaluations.patience} evaluations without a "
               f"better {evaluations.metric}", flush=True)
+    trainer.publish_codec(log.model_dir)
     if stop.interrupted:
         raise KeyboardInterrupt
     return losses
@@ -182,14 +199,15 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
 class _Trainer:
     """Model, optimizer, step and data of one run."""
 
-    def __init__(self, config, strategy, record_summaries, seed, accumulate=1, loss_scale=None):
+    def __init__(self, config, strategy, record_summaries, seed, accumulate=1, loss_scale=None, codec=None):
         from object_detection.builders import model_builder, optimizer_builder
 
         self.config = config
         self.train_config = config.train_config
         self.strategy, self.seed, self.accumulate, self.loss_scale = strategy, seed, accumulate, loss_scale
-        self.record_summaries = record_summaries
-        self.model = model_builder.build(config.model, is_training=True, add_summaries=record_summaries)
+        self.record_summaries, self.codec = record_summaries, codec
+        built = codec.detector_config(config) if codec else config
+        self.model = model_builder.build(built.model, is_training=True, add_summaries=record_summaries)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="global_step",
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.optimizer, (rate,) = optimizer_builder.build(self.train_config.optimizer, global_step=self.step)
@@ -221,6 +239,16 @@ class _Trainer:
         self.model.predict(*self.model.preprocess(tf.zeros([1, height, width, 3])))
         if self.averages:
             moving_average.track(self.optimizer, self.model)
+
+    def put_codec_in_front(self):
+        """From here on the model looks through the codec, if there is one, and its variables are also the codec's."""
+        if self.codec:
+            self.codec.put_in_front(self.model)
+
+    def publish_codec(self, model_dir):
+        """Leaves the codec as it is now in the run's folder, if there is one."""
+        if self.codec:
+            print(self.codec.publish(model_dir, self.model, self.step_number), flush=True)
 
     def batches(self, frames, order):
         """The (features, labels) of every step from the present one on, as a dataset of the strategy's kind."""

@@ -6,12 +6,19 @@ checkpoints of that folder as they appear, as the stock program does. MODEL_DIR 
 evaluations/ and best/. A study reports the last checkpoint: report the best one only if frames that are in neither
 train nor the val split that chose it are evaluated.
 
+With --codec_model a learned codec stands in front of the detector, which sees decoded pictures; the loss is the
+detector's + beta * bits per pixel + lmbda * mean squared error (0 to 255). --codec_regime says what is trained: task_ft
+the detector, codec_ft the codec through the frozen detector, joint_ft both, fixed_decoder the codec's encoder side,
+task_decoder its synthesis and the detector. MODEL_DIR/codec gets the tuned codec, for make_tfrecords --codec_model.
+
 Examples:
   model_main_tf2.py --pipeline_config_path pipeline_configs/generated/ssd-q20.config --model_dir runs/ssd-q20
   python -m tools.model_main_tf2 --pipeline_config F --model_dir D --num_train_steps 500 --seed 0 --deterministic
   python -m tools.model_main_tf2 --pipeline_config F --model_dir D --eval_every 500 --eval_records tfrecords/jpeg-q20 \\
       --eval_records tfrecords/jpeg-q5 --patience 5 --hparams regime=task_ft
   model_main_tf2.py --pipeline_config_path F --model_dir D/eval --checkpoint_dir D --eval_timeout 600
+  model_main_tf2.py --pipeline_config_path F --model_dir D --codec_model runs/bmshj2018 --codec_regime joint_ft \\
+      --codec_beta 0.5
   tensorboard --logdir runs
 """
 
@@ -61,6 +68,12 @@ _ONE_OF = flags.DEFINE_integer("sample_1_of_n_eval_examples", None, "Evaluate on
 _ON_TRAIN = flags.DEFINE_bool("eval_on_train_data", False, "Refused: the stock program accepts it and ignores it.")
 _ONE_OF_TRAIN = flags.DEFINE_integer("sample_1_of_n_eval_on_train_examples", 5, "No effect without "
                                      "--eval_on_train_data, as in the stock program.")
+_CODEC = flags.DEFINE_string("codec_model", None, "Folder of one learned codec's model (tools.train_codec), which is "
+                             "put in front of the detector.")
+_REGIME = flags.DEFINE_enum("codec_regime", None, ["task_ft", "codec_ft", "joint_ft", "fixed_decoder",
+                                                   "task_decoder"], "What is trained with --codec_model.")
+_BETA = flags.DEFINE_float("codec_beta", None, "Weight of the bits per pixel in the loss.", lower_bound=0.0)
+_LMBDA = flags.DEFINE_float("codec_lmbda", 0.0, "Weight of the mean squared error in the loss.", lower_bound=0.0)
 _TPU = flags.DEFINE_bool("use_tpu", False, "Refused: never tried on a TPU.")
 _TPU_NAME = flags.DEFINE_string("tpu_name", None, "Refused: never tried on a TPU.")
 
@@ -70,7 +83,7 @@ def main():
     from tfod_compress import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
-    hparams = _hparams()
+    hparams, codec = _hparams(), _codec()
     if _CHECKPOINT_DIR.value:
         from tfod_compress import continuous_evaluation
 
@@ -87,7 +100,7 @@ def main():
                    deterministic=_DETERMINISTIC.value, max_hours=_HOURS.value, balance_classes=_BALANCE.value,
                    eval_every=_EVAL_EVERY.value, eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value,
                    patience=_PATIENCE.value, hparams=hparams, strategy=strategy, restore_heads=_HEADS.value,
-                   mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value)
+                   mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value, codec=codec)
 
 
 def _check_flags():
@@ -106,6 +119,27 @@ def _check_flags():
         raise command.UsageError("--patience needs --eval_every and --eval_records")
     if _CHECKPOINT_DIR.value and _EVAL_EVERY.value:
         raise command.UsageError("--checkpoint_dir only evaluates; --eval_every evaluates while training")
+    with_codec = {"--codec_regime": _REGIME.value, "--codec_beta": _BETA.value}
+    if _CODEC.value is None and (any(value is not None for value in with_codec.values()) or _LMBDA.value):
+        raise command.UsageError("--codec_regime, --codec_beta and --codec_lmbda go with --codec_model")
+    if _CODEC.value is not None:
+        for name, value in with_codec.items():
+            if value is None:
+                raise command.UsageError(f"{name} is missing: --codec_model needs it")
+        if _EVAL_EVERY.value or _CHECKPOINT_DIR.value:
+            raise command.UsageError("--codec_model only trains, as the rate that counts is that of real streams: "
+                                     "make record sets with MODEL_DIR/codec, then run tools.evaluate on them")
+        if _PRECISION.value != "float32" or _WORKERS.value > 1:
+            raise command.UsageError("--codec_model: on one machine and in float32 alone")
+
+
+def _codec():
+    """codec_tuning.CodecTuning of the flags, or None."""
+    if _CODEC.value is None:
+        return None
+    from tfod_compress import codec_tuning
+
+    return codec_tuning.CodecTuning(codec_tuning.one_model(_CODEC.value), _REGIME.value, _BETA.value, _LMBDA.value)
 
 
 def _hparams():

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
-from tfod_compress import __version__, odapi
+from tfod_compress import __version__, download, odapi
 from tfod_compress.checkpoints import archive as archives
-from tfod_compress.checkpoints import download, old_config, tf1_variables, zoo
+from tfod_compress.checkpoints import old_config, tf1_variables, zoo
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 from tfod_compress.odapi import tf1_names
@@ -45,7 +45,8 @@ def fetch(name, output, *, archive=None, downloads=None, address=zoo.ADDRESS):
     _check_output(output, known)
     if archive is None:
         url = f"{address.rstrip('/')}/{known.file}"
-        path = download.fetch(url, downloads or download.default_folder())
+        path = download.fetch(url, downloads or download.default_folder(),
+                              "get the archive in another way and give it with --archive")
     else:
         url, path = None, pathlib.Path(archive)
         if not path.is_file():

@@ -58,7 +58,7 @@ class Bls2017(tf.Module):
 
     def tables(self):
         """{name: integer array}: everything that streams are read with, made once after training."""
-        cdf, cdf_offset = range_coder.tables(self._y_model)
+        cdf, cdf_offset = range_coder.tables(self._y_model, self.y_prior)
         return {"y/cdf": cdf, "y/cdf_offset": cdf_offset}
 
     def table_shapes(self):

@@ -84,7 +84,8 @@ class Mbt2018Mean(tf.Module):
 
     def tables(self):
         """{name: integer array}: everything that streams are read with, made once after training."""
-        (y_cdf, y_cdf_offset), (z_cdf, z_cdf_offset) = map(range_coder.tables, (self._y_model, self._z_model))
+        y_cdf, y_cdf_offset = range_coder.tables(self._y_model)
+        z_cdf, z_cdf_offset = range_coder.tables(self._z_model, self.z_prior)
         integer = [fixed_point.quantize(layer.kernel, layer.bias, *rest)
                    for layer, rest in zip(self.hyper_synthesis.layers, HYPER_SYNTHESIS, strict=True)]
         return {"y/cdf": y_cdf, "y/cdf_offset": y_cdf_offset, "z/cdf": z_cdf, "z/cdf_offset": z_cdf_offset,

@@ -13,6 +13,7 @@ from tfod_compress.errors import InputError
 LIMIT = 2**20  # symbols beyond are clipped; a trained model has none near it
 PRECISION = 16  # bits of the integer probabilities; 12, the library's default, costs up to 1 % of the rate
 TAIL_MASS = 2.0**-10  # probability of the symbols outside of a table, which are written as Elias gamma codes
+_REACH = 2**(PRECISION - 1) - 1  # symbols on either side of 0 that a table can hold: each needs a count of 2^PRECISION
 
 
 def rounded(latents):
@@ -20,12 +21,25 @@ def rounded(latents):
     return np.clip(np.rint(np.nan_to_num(latents)), -LIMIT, LIMIT).astype(np.int32)
 
 
-def tables(make_model):
+def tables(make_model, prior=None):
     """(cdf int32, cdf_offset int32) of an entropy model.
 
     Args:
       make_model: called with compression=True and stateless=True, gives the tensorflow-compression model.
+      prior: the density of a factorized one, which training may make as wide as it likes; None for densities whose
+        width has a bound.
+
+    Raises:
+      InputError: the prior spreads over more symbols than a table can hold. The library would end the process.
     """
+    if prior is not None:
+        outside = np.maximum(prior.base.cdf(-float(_REACH)), prior.base.survival_function(float(_REACH)))
+        wide = np.flatnonzero(~(outside < TAIL_MASS / 2))  # so that NaN is told too
+        if wide.size:
+            raise InputError(f"the factorized prior of channel {wide[0]} (of {wide.size} such channels) is not finite, "
+                             f"or spreads over more than the {2**PRECISION} symbols that can be coded; train with a "
+                             "lower --learning_rate or a lower --lmbda")
+
     @tf.function  # the search for the tails takes a hundred times as long step by step
     def build():
         model = make_model(compression=True, stateless=True)
