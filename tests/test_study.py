@@ -19,7 +19,7 @@ LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_va
     ({"trainings": {}}, "is training meant"),
     ({"regimes": ["task_ft"]}, "off_the_shelf"),
     ({"regimes": ["off_the_shelf", "magic"]}, "regimes.1.*task_ft"),
-    ({"regimes": ["off_the_shelf", "codec_ft"]}, "codec_ft trains a learned codec"),
+    ({"regimes": ["off_the_shelf", "codec_ft"]}, "codec_ft: .* codec_tuning"),
     ({"regimes": ["off_the_shelf", "off_the_shelf"]}, "twice"),
     ({"detectors": ["yolo"]}, "ssd_inception_v2_300"),
     ({"detectors": ["ssd_inception_v2_dem"]}, "is ssd_inception_v2_demo meant"),

@@ -26,13 +26,16 @@ _CLASS_MAP = flags.DEFINE_string(
 _NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names; without it one is looked for near the labels.")
 _CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
 _MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
-                             "quality, its lambda.")
+                             "quality, its lambda. Of codec tfci: a published model or family of models, such as "
+                             "bmshj2018-hyperprior-msssim, or a folder of their metagraphs.")
 _QUALITY = flags.DEFINE_list("quality", None, "One quality or several, such as 100,40,20,5; without it the codec's "
                              "default.")
 _TARGETS = flags.DEFINE_list("target_bpp", None, "Instead of --quality: bits per pixel, one number or several, such as "
                              "0.1,0.2,0.5,1,2; the quality whose true rate is nearest below is found.")
 _PER_FRAME = flags.DEFINE_bool("rate_per_frame", False, "With --target_bpp: find the quality of each frame by itself.")
 _OUTPUT = flags.DEFINE_string("output", "tfrecords", "Folder that gets the record sets.")
+_RECORD_SET = flags.DEFINE_string("record_set", None, "Name of the record set, where there is one quality, instead of "
+                                  "<codec>-q<quality>.")
 _VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validation.")
 _TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
 _SPLIT_BY = flags.DEFINE_string("split_by", None, "Regular expression on a frame's path below --frames: frames with "
@@ -78,7 +81,8 @@ def main():
         on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
         min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value,
         max_frames=_MAX_FRAMES.value, duplicates=_DUPLICATES.value,
-        measure=_MEASURE.value, keep_bitstreams=_KEEP.value, overwrite=_OVERWRITE.value, say=print)
+        measure=_MEASURE.value, record_set=_RECORD_SET.value, keep_bitstreams=_KEEP.value,
+        overwrite=_OVERWRITE.value, say=print)
     print(summary.text(made))
 
 

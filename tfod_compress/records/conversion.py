@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import sys
@@ -41,7 +42,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
             label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
             split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
             unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0, duplicates="together",
-            measure="sample",
+            measure="sample", record_set=None,
             keep_bitstreams=None, overwrite=False, command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
@@ -76,6 +77,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
       duplicates: "together" keeps frames with identical pixels on one side, and stops where split_by or
         split_files separate them; "ignore" does not look.
       measure: PSNR of "all" frames, a "sample", or "none".
+      record_set: name of the one record set, instead of the codec's own; None for that.
       keep_bitstreams: folder that gets the coded files, in a folder for each record set; None keeps none.
       overwrite: make anew what was made from other input or settings.
       command: what to write into the manifest as the command.
@@ -100,6 +102,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         options["threads"] = 1
     targets = {key: pathlib.Path(output) / name
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
+    if record_set is not None:
+        targets = {_only(targets, record_set): pathlib.Path(output) / record_set}
     names = read_class_map(class_map) if class_map else {}
     found = find_frames(frames)
     if 0 < max_frames < len(found):
@@ -160,6 +164,15 @@ def _wanted(coder, qualities, target_bpp, rate_per_frame):
     rate_matching.Levels(coder)
     found = [rate_matching.RateTarget(float(bpp), rate_per_frame) for bpp in dict.fromkeys(target_bpp)]
     return {target: rate_matching.record_set_name(coder, target) for target in found}
+
+
+def _only(targets, name):
+    """The one quality or RateTarget there is, for a record set that is called by this name."""
+    if len(targets) != 1:
+        raise InputError(f"--record_set {name}: names one record set, and these are {len(targets)}; give one quality")
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(f"--record_set {name!r}: letters, digits, '.', '_' and '-' alone")
+    return next(iter(targets))
 
 
 def _entries(key):

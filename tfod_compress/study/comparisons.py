@@ -10,7 +10,7 @@ def compare_all(study, workdir, rows, before):
 
     Compared are: each point with the off-the-shelf detector at the best quality of the study, and at the highest rate
     of its own codec; what was trained on compressed frames with off the shelf at that setting; task_ft with
-    control_ft.
+    control_ft; a tuned codec's with off the shelf, control_ft and task_ft at the codec before, whose rate is another.
 
     Args:
       study: schema.Study.
@@ -70,6 +70,8 @@ def _pairs(study, index):
             against.append(("off_the_shelf", record_set))
         if regime == "task_ft":
             against.append(("control_ft", record_set))
+        if "tuned_from" in row:
+            against += [(other, row["tuned_from"]) for other in ("off_the_shelf", "control_ft", "task_ft")]
         for other in against:
             if (*run, *other) in index and (*run, *other) != key:
                 pairs[key, (*run, *other)] = None

@@ -2,90 +2,20 @@
 
     frames -> record sets ----------> config -> training -> evaluation of one model on all its record sets
               checkpoint from the zoo ---^  ^--- for fine-tuning, the training of the off-the-shelf model
+
+    lossless record set -> learned codec -> its record sets          (a codec that the study trains)
+    config -> training with a codec in front -> record set of the tuned codec -> evaluation on it
 """
 
-import dataclasses
 import pathlib
-import shlex
-import sys
 
 from tfod_compress import pipeline_config
+from tfod_compress.study import codec_nodes
+from tfod_compress.study.nodes import Item, Node
 from tfod_compress.study.reading import is_zoo_name
-from tfod_compress.study.schema import TUNED, matches
+from tfod_compress.study.schema import LEARNED, TUNED, matches
 
 CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """One of several things that a node's command makes in one go.
-
-    Attributes:
-      value: what the command line says for it.
-      result: the file that is whole when it is made.
-      needs: the name of the node that it needs, or None; without that one, the command leaves the item out.
-    """
-
-    value: str
-    result: pathlib.Path
-    needs: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """One command of the graph.
-
-    Attributes:
-      name: of the node.
-      tool: `python -m tools.<tool>`.
-      arguments: of the command, without its items.
-      needs: names of the nodes without which it cannot run.
-      result: the file that is whole when it is done; None where the items have theirs.
-      flag: of the items: repeated for each, or once with commas between them (`joined`).
-      items: (Item, …)
-      work: (kind, amount, unit): what it costs, and with what else that can be compared; amount None if unknown.
-      templates: the detector templates that it reads.
-    """
-
-    name: str
-    tool: str
-    arguments: tuple
-    needs: tuple = ()
-    result: pathlib.Path | None = None
-    flag: str = ""
-    joined: bool = False
-    items: tuple = ()
-    work: tuple = ("", None, "")
-    templates: tuple = ()
-
-    @property
-    def command(self):
-        """[part] of the whole command."""
-        return [sys.executable, *self._parts(self.items)]
-
-    @property
-    def text(self):
-        """The whole command as one would type it."""
-        return self.text_of(self.items)
-
-    def command_of(self, items):
-        """The command for some of the items."""
-        return [sys.executable, *self._parts(items)]
-
-    def text_of(self, items):
-        """The command for some of the items, as one would type it."""
-        return shlex.join(["python", *self._parts(items)])
-
-    @property
-    def key(self):
-        """What decides its results besides what it needs: more items do not make those that are there wrong."""
-        return self.text_of(())
-
-    def _parts(self, items):
-        values = [item.value for item in items]
-        values = [",".join(values)] if self.joined and values else values
-        listed = [part for value in values for part in (self.flag, value)] if self.flag else []
-        return ["-m", f"tools.{self.tool}", *map(str, self.arguments), *listed]
 
 
 def points(study):
@@ -93,14 +23,19 @@ def points(study):
 
     detector, regime, seed, fold (None without folds); codec, quality (for tables), coder, record_set, target_bpp,
     scale; trained_on (record set); steps; model (folder in models/), evaluation (path below the study's folder), split.
+    Where the codec is tuned also tuned_from (the record set of the codec before), beta, lmbda; the record set is named
+    as the model, for it has a codec of its own.
     """
     rows = []
     for detector in study.detectors:
         for seed in study.seeds:
             for fold in range(study.split.folds) if study.split.folds else (None,):
                 for regime in study.regimes:
-                    for setting in _settings_of(study, detector, regime):
-                        rows.append(_point(study, detector, seed, fold, regime, setting))
+                    run = study, detector, seed, fold, regime
+                    if regime in LEARNED:
+                        rows += [_tuned_point(*run, start) for start in study.starts_of(detector)]
+                    else:
+                        rows += [_point(*run, setting) for setting in _settings_of(study, detector, regime)]
     return rows
 
 
@@ -115,9 +50,16 @@ def _settings_of(study, detector, regime):
     return [setting for setting in own if matches(setting, study.fine_tuning.records, own) and setting != study.best]
 
 
-def _point(study, detector, seed, fold, regime, setting):
-    trained_on = study.best if regime in ("off_the_shelf", "control_ft") else setting
-    model = _model_name(detector, regime, trained_on, seed, fold)
+def _tuned_point(study, detector, seed, fold, regime, start):
+    model = _model_name(detector, f"{regime}-{start.weights}", start.setting, seed, fold)
+    return {**_point(study, detector, seed, fold, regime, start.setting, study.lossless, model),
+            "quality": start.quality, "record_set": model, "evaluation": f"evaluations/{model}/{model}",
+            "tuned_from": start.setting.record_set, "beta": start.beta, "lmbda": start.lmbda}
+
+
+def _point(study, detector, seed, fold, regime, setting, trained_on=None, model=None):
+    trained_on = trained_on or (study.best if regime in ("off_the_shelf", "control_ft") else setting)
+    model = model or _model_name(detector, regime, trained_on, seed, fold)
     return {"codec": setting.codec, "quality": setting.quality, "record_set": setting.record_set,
             "coder": setting.coder, "target_bpp": setting.target_bpp, "scale": setting.scale,
             "detector": detector.name, "template": detector.template, "regime": regime, "seed": seed, "fold": fold,
@@ -149,8 +91,14 @@ def graph(study, workdir):
       [Node].
     """
     workdir = pathlib.Path(workdir)
-    nodes = _record_nodes(study, workdir)
+    given, nodes = _frames_given(study, workdir), []
+    if study.data.make:
+        nodes.append(_frames_node(study, workdir))
+    nodes += _record_nodes(study, workdir, given)
     makers = {item.result.parent.name: node.name for node in nodes for item in node.items}
+    learned = codec_nodes.trained(study, workdir, given, makers)
+    makers |= {item.result.parent.name: node.name for node in learned for item in node.items}
+    nodes += learned
     fetched = {}
     for detector in study.detectors:
         if detector.checkpoint and is_zoo_name(detector.checkpoint) and detector.checkpoint not in fetched:
@@ -159,33 +107,44 @@ def graph(study, workdir):
                               (detector.checkpoint, "--output", folder), result=folder / "conversion.json"))
             fetched[detector.checkpoint] = nodes[-1].name
     for model, rows in by_model(study).items():
-        nodes += _model_nodes(study, workdir, model, rows, makers, fetched)
+        nodes += _model_nodes(study, workdir, model, rows, given, makers, fetched)
     return nodes
 
 
-def _record_nodes(study, workdir):
-    """Frames, where they are made, and a node for each codec; for each rate, which may be out of a codec's reach."""
-    nodes, needs, data, split = [], (), study.data, study.split
-    frames, labels, pixels = data.frames or "FRAMES", data.labels or "LABELS", None
+def _frames_node(study, workdir):
+    make = study.data.make
+    extra = [part for name, value in make.flags.items() for part in (f"--{name}", value)]
+    return Node(
+        "frames", "make_demo_frames",
+        ("--output", workdir / "data", "--count", make.count, "--size", make.size, "--broken", make.broken,
+         "--seed", make.seed, *extra), result=workdir / "data" / "labels",
+        work=(f"frames {make.size}", make.count, "frames"))
+
+
+def _frames_given(study, workdir):
+    """`codec_nodes.Given` of all commands that make record sets."""
+    data, split = study.data, study.split
+    frames, labels, pixels, needs = data.frames or "FRAMES", data.labels or "LABELS", None, ()
     if data.make:
-        make = data.make
-        frames, labels = workdir / "data" / "frames", workdir / "data" / "labels"
-        width, height = map(int, make.size.split("x"))
-        pixels = make.count * width * height
-        extra = [part for name, value in make.flags.items() for part in (f"--{name}", value)]
-        nodes.append(Node(
-            "frames", "make_demo_frames",
-            ("--output", workdir / "data", "--count", make.count, "--size", make.size, "--broken", make.broken,
-             "--seed", make.seed, *extra), result=labels, work=(f"frames {make.size}", make.count, "frames")))
-        needs = ("frames",)
+        frames, labels, needs = workdir / "data" / "frames", workdir / "data" / "labels", ("frames",)
+        width, height = map(int, data.make.size.split("x"))
+        pixels = data.make.count * width * height
     given = {"--frames": frames, "--labels": labels, "--label_format": data.label_format,
              "--class_map": data.class_map, "--names": data.names, "--max_frames": data.max_frames,
              "--unlabelled": data.unlabelled if data.unlabelled != "fail" else None,
              "--val_fraction": split.val_fraction, "--split_by": split.split_by, "--split_files": split.split_files,
              "--folds": split.folds, "--seed": split.seed or None, "--num_shards": split.num_shards,
              "--output": workdir / "tfrecords"}
-    common = tuple(part for flag, value in given.items() if value is not None for part in (flag, value))
+    arguments = tuple(part for flag, value in given.items() if value is not None for part in (flag, value))
+    return codec_nodes.Given(arguments, needs, pixels)
+
+
+def _record_nodes(study, workdir, given):
+    """A node for each codec that is not trained here; for each rate, which may be out of a codec's reach."""
+    nodes, (common, needs, pixels) = [], (given.arguments, given.needs, given.pixels)
     for entry in study.records:
+        if entry.is_trained_here:
+            continue
         arguments = (*common, "--codec", entry.coder)
         arguments += ("--codec_model", entry.model) if entry.model else ()
         made = [(setting, workdir / "tfrecords" / setting.record_set / "manifest.json") for setting in entry.settings]
@@ -206,8 +165,8 @@ def _record_nodes(study, workdir):
     return nodes
 
 
-def _model_nodes(study, workdir, model, rows, makers, fetched):
-    """Config, training and evaluation of one model."""
+def _model_nodes(study, workdir, model, rows, given, makers, fetched):
+    """Config, training and evaluation of one model, and where its codec is tuned, the record set of that."""
     row = rows[0]
     detector = next(one for one in study.detectors if one.name == row["detector"])
     steps, changes = study.training_of(detector, row["regime"])
@@ -216,7 +175,7 @@ def _model_nodes(study, workdir, model, rows, makers, fetched):
     if start in fetched:
         needs.append(fetched[start])
         start = CHECKPOINTS / start
-    if row["regime"] in TUNED:
+    if row["regime"] in (*TUNED, *LEARNED):
         base = _model_name(detector, "off_the_shelf", study.best, row["seed"], row["fold"])
         start = workdir / "models" / base
         needs.append(f"train {base}")
@@ -230,18 +189,27 @@ def _model_nodes(study, workdir, model, rows, makers, fetched):
     hparams = {name: row[name] for name in ("detector", "regime", "fold") if row[name] is not None}
     balance = ("--balance_classes",) if study.balance_classes else ()
     split = ("--split", row["split"]) if row["fold"] is not None else ()
+    with_codec = codec_nodes.tuned(study, workdir, row, given) if row["regime"] in LEARNED else None
+    if with_codec:
+        makers = {**makers, model: with_codec.records.name}
     sets = tuple(Item(str(workdir / "tfrecords" / point["record_set"]),
                       workdir / point["evaluation"] / "metrics.json", makers[point["record_set"]]) for point in rows)
     frames = study.data.make and study.split.val_fraction and round(
         study.data.make.count * study.split.val_fraction) * len(rows)
     kind = " ".join([detector.template, *changes, *([f"batch {detector.batch_size}"] if detector.batch_size else [])])
+    result, train_needs = {"result": model_dir / "checkpoint"}, (f"config {model}",)
+    arguments_of_training = ["--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"],
+                             "--hparams", ",".join(f"{name}={value}" for name, value in hparams.items()), *balance]
+    if with_codec:
+        arguments_of_training += with_codec.flags
+        result, train_needs = {"items": with_codec.results}, (*train_needs, *with_codec.needs)
+        kind = f"{kind} {with_codec.kind}"
     return [
         Node(f"config {model}", "make_pipeline_config", (*arguments, "--output", config), tuple(needs), config,
              templates=(detector.template,)),
-        Node(f"train {model}", "model_main_tf2",
-             ("--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"], "--hparams",
-              ",".join(f"{name}={value}" for name, value in hparams.items()), *balance),
-             (f"config {model}",), model_dir / "checkpoint", work=(f"train {kind}", steps, "steps")),
+        Node(f"train {model}", "model_main_tf2", tuple(arguments_of_training), train_needs,
+             work=(f"train {kind}", steps, "steps"), **result),
+        *([with_codec.records] if with_codec else []),
         Node(f"evaluate {model}", "evaluate",
              ("--pipeline_config_path", model_dir / "pipeline.config", "--checkpoint", model_dir, *split,
               "--output", workdir / "evaluations" / model,

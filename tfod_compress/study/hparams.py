@@ -9,7 +9,7 @@ from tfod_compress.files import atomic_file
 from tfod_compress.records.framing import frame
 
 SHOWN = ("detector", "regime", "codec", "record_set", "quality", "target_bpp", "scale", "trained_on", "steps", "seed",
-         "fold")
+         "fold", "tuned_from", "beta", "lmbda")
 METRICS = ("weighted_map", "map", "precision", "recall", "f1", "coco.AP", "coco.AP50", "coco.AP75", "bpp")
 
 
@@ -27,7 +27,7 @@ def write_hparams(workdir, rows, found):
         values = found[row["evaluation"]]
         quality = row["quality"]
         known = {**row, "quality": "" if quality is None else str(quality)}
-        hparams = {name: known[name] for name in SHOWN if known[name] is not None}
+        hparams = {name: known[name] for name in SHOWN if known.get(name) is not None}
         numbers = {name.replace(".", "/"): metric(values, name) for name in METRICS}
         path = pathlib.Path(workdir) / "tensorboard" / row["model"] / row["record_set"] / "events.out.tfevents.0.study"
         data = _events(hparams, {name: value for name, value in numbers.items() if value is not None},

@@ -39,6 +39,10 @@ def write_results(study, workdir, nodes, problems=()):
     finished = {name: stamp for name, stamp in finished.items() if stamp}
     label_map = RecordSet(workdir / "tfrecords" / rows[0]["record_set"]).label_map
     before = read_json(workdir / "results.json") or {}
+    manifests = {name: read_json(workdir / "tfrecords" / name / "manifest.json") or {}
+                 for name in {row["record_set"] for row in rows}}
+    tuning = {"codecs": [codec.model_dump() for codec in study.codecs],
+              "codec_tuning": study.codec_tuning.model_dump() if study.codec_tuning else None}
     write_json(workdir / "results.json", {
         "study": workdir.name, "title": study.title, "version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -46,11 +50,12 @@ def write_results(study, workdir, nodes, problems=()):
         "commands": [finished[node.name]["command"] for node in nodes if node.name in finished],
         "regime_training": {"training": study.training.model_dump(),
                             "fine_tuning": study.fine_tuning.model_dump() if study.fine_tuning else None,
-                            "evaluation": study.evaluation.model_dump()},
+                            "evaluation": study.evaluation.model_dump(),
+                            **{name: part for name, part in tuning.items() if part}},
         "settings": study.model_dump(mode="json"),
-        "versions": _versions(workdir, rows),
+        "versions": _versions(workdir, rows, manifests),
         "complete": len(rows) == len(points(study)), "problems": list(problems),
-        "points": rows,
+        "points": [{**row, "psnr_db": manifests[row["record_set"]].get("psnr_db")} for row in rows],
         "summary": _summary(rows, found),
         "comparisons": compare_all(study, workdir, rows, before.get("comparisons", ())),
         "timings": [{"stage": name, "seconds": stamp["seconds"]} for name, stamp in finished.items()
@@ -97,15 +102,14 @@ def _summary(rows, found):
     return made
 
 
-def _versions(workdir, rows):
+def _versions(workdir, rows, manifests):
     """Of what made the numbers: {name: version}, several with a bar between them."""
     found = {"tfod_compress": {__version__}}
     for model in {row["model"] for row in rows}:
         run = read_json(workdir / "models" / model / "run.json") or {}
         for name, version in run.get("versions", {}).items():
             found.setdefault(name, set()).add(str(version))
-    for name in {row["record_set"] for row in rows}:
-        manifest = read_json(workdir / "tfrecords" / name / "manifest.json") or {}
+    for manifest in manifests.values():
         if "codec_version" in manifest:
             found.setdefault(f"codec {manifest['codec']}", set()).add(str(manifest["codec_version"]))
     return {name: " | ".join(sorted(versions)) for name, versions in sorted(found.items())}

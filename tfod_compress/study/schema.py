@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import pathlib
 import re
 from typing import Annotated, Literal
 
@@ -9,7 +10,9 @@ import pydantic
 import pydantic_core
 
 from tfod_compress import codecs, pipeline_config
+from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.settings import Setting
+from tfod_compress.study.strict import Strict, wrong
 
 Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft", "fixed_decoder",
                  "task_decoder"]
@@ -18,27 +21,6 @@ STRONGEST = "strongest"  # in the place of a record set's name: the last one of 
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
-
-
-def wrong(message, *at):
-    """The error of a validator: what is wrong, at the keys `at` below the validated part."""
-    return pydantic_core.PydanticCustomError("study", "{message}", {"message": message, "at": at})
-
-
-class Strict(pydantic.BaseModel):
-    """Knows its keys and refuses others, naming the nearest."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, content):
-        for key in content if isinstance(content, dict) else ():
-            if key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), cls.model_fields, 1)
-                meant = f", is {near[0]} meant?" if near else ""
-                raise wrong(f"no such key{meant}; there are {', '.join(cls.model_fields)}", key)
-        return content
 
 
 class MakeFrames(Strict):
@@ -99,7 +81,8 @@ class Split(Strict):
 class Records(Strict):
     """One codec at several qualities or rates (bits per pixel), best first; neither for a lossless one.
 
-    With `scale` below 1 the frames are coded that much smaller and scaled back. `model`: a learned codec's folder.
+    With `scale` below 1 the frames are coded that much smaller and scaled back. `model`: a learned codec's folder, or
+    the name of one of the study's `codecs`; its qualities are lambdas.
     """
 
     codec: str
@@ -114,14 +97,23 @@ class Records(Strict):
         """The codec's name for --codec."""
         return self.codec if self.scale == 1 else f"{self.codec}-scale{self.scale:g}"
 
+    @property
+    def is_trained_here(self):
+        """Whether `model` is the name of a codec that the study trains, and no path."""
+        return bool(self.model) and "/" not in self.model and not pathlib.Path(self.model).exists()
+
     def loaded(self):
-        """The codec itself."""
+        """The codec itself; not of one that is trained here."""
         return codecs.get(self.coder, **({"model": self.model} if self.model else {}))
 
     @pydantic.model_validator(mode="after")
     def _possible(self):
         if self.model and not getattr(codecs.about(self.codec), "learned", False):
             raise wrong(f"codec {self.codec} is not learned: it has no model", "model")
+        if self.is_trained_here:
+            if not self.qualities or self.rates or self.scale != 1:
+                raise wrong("a codec that the study trains has qualities, its lmbdas, and neither rates nor scale")
+            return self
         try:
             coder = self.loaded()
         except ValueError as error:
@@ -144,6 +136,8 @@ class Records(Strict):
     @property
     def settings(self):
         """[Setting], as listed."""
+        if self.is_trained_here:
+            return [Setting.of_model(self, lmbda) for lmbda in self.qualities]
         coder = self.loaded()
         if self.rates:
             return [Setting.at_rate(self, coder, rate) for rate in self.rates]
@@ -154,7 +148,7 @@ class Records(Strict):
         """The best of `settings`, whatever their order."""
         if self.rates:
             return max(self.settings, key=lambda setting: setting.target_bpp)
-        sign = 1 if self.loaded().higher_is_better else -1
+        sign = 1 if self.is_trained_here or self.loaded().higher_is_better else -1
         return max(self.settings, key=lambda setting: sign * (setting.number or 0))
 
 
@@ -235,12 +229,14 @@ class Study(Strict):
     title: str
     data: Data = Data()
     split: Split
+    codecs: list[TrainedCodec] = []
     records: Annotated[list[Records], pydantic.Field(min_length=1)]
     detectors: Annotated[list[Detector], pydantic.Field(min_length=1)]
     regimes: Annotated[list[Regime], pydantic.Field(min_length=1)]
     training: Training = Training()
     retraining: Retraining = Retraining()
     fine_tuning: FineTuning | None = None
+    codec_tuning: CodecTuning | None = None
     balance_classes: bool = False
     evaluation: Evaluation
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0, lt=2**31)]], pydantic.Field(min_length=1)] = [0]
@@ -255,12 +251,27 @@ class Study(Strict):
         """The Setting that off-the-shelf detectors are trained on."""
         return self.settings[0]
 
+    @property
+    def lossless(self):
+        """The Setting of the first lossless record set, which codecs are trained and tuned on; None without one."""
+        return next((entry.settings[0] for entry in self.records
+                     if not entry.is_trained_here and entry.loaded().lossless), None)
+
+    def starts_of(self, detector):
+        """[learned_schema.Start] of the codecs that are tuned through a Detector."""
+        learned = [setting for entry in self.records if entry.model for setting in entry.settings]
+        named = [setting for setting in learned if matches(setting, self.codec_tuning.records, learned)]
+        return [start for start in self.codec_tuning.starts(named)
+                if matches(start.setting, detector.records, self.settings)]
+
     def settings_of(self, detector):
         """[Setting] that a Detector is tested on."""
         return [setting for setting in self.settings if matches(setting, detector.records, self.settings)]
 
     def training_of(self, detector, regime):
         """(steps, [setting of the template]) of a Detector in a regime."""
+        if regime in LEARNED:
+            return self.codec_tuning.steps, [*detector.set, *self.codec_tuning.set]
         if regime not in TUNED:
             return detector.steps or self.training.steps, [*self.training.set, *detector.set]
         own = detector.fine_tuning or Training()
@@ -269,6 +280,7 @@ class Study(Strict):
     @pydantic.model_validator(mode="after")
     def _possible(self):
         self._check_records()
+        self._check_codecs()
         self._check_regimes()
         names = [detector.name for detector in self.detectors]
         for index, (name, detector) in enumerate(zip(names, self.detectors, strict=True)):
@@ -297,26 +309,74 @@ class Study(Strict):
                 if names.count(setting.record_set) > 1:
                     raise wrong(f"record set {setting.record_set} comes twice", "records", index)
 
+    def _check_codecs(self):
+        """Codecs that the study trains, and the record sets that are made with them."""
+        names = [codec.name for codec in self.codecs]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise wrong(f"two codecs are called {name}", "codecs", index, "name")
+            if not any(entry.model == name for entry in self.records):
+                raise wrong(f"no record set has model: {name}", "codecs", index)
+        if self.codecs and not self.lossless:
+            raise wrong("codecs are trained on lossless frames: list {codec: png} among the records", "records")
+        if self.codecs and self.split.folds:
+            raise wrong("codecs would have to be trained anew for each fold: give val_fraction or split_files", "split",
+                        "folds")
+        for index, entry in enumerate(self.records):
+            if not entry.is_trained_here:
+                continue
+            if entry.model not in names:
+                raise wrong(f"neither a folder nor one of the study's codecs ({', '.join(names) or 'none'})", "records",
+                            index, "model")
+            codec = self.codecs[names.index(entry.model)]
+            if entry.codec != codec.codec:
+                raise wrong(f"{codec.name} is {codec.codec}, not {entry.codec}", "records", index, "codec")
+            for place, lmbda in enumerate(entry.qualities):
+                if lmbda not in codec.lmbdas:
+                    raise wrong(f"{codec.name} has no lmbda {lmbda:g}; it has "
+                                f"{', '.join(f'{number:g}' for number in codec.lmbdas)}", "records", index, "qualities",
+                                place)
+
     def _check_regimes(self):
         if "off_the_shelf" not in self.regimes:
             raise wrong("off_the_shelf is what the others are compared with and must be there", "regimes")
         for index, regime in enumerate(self.regimes):
             if regime in self.regimes[:index]:
                 raise wrong(f"{regime} comes twice", "regimes", index)
-            if regime in LEARNED:
-                raise wrong(f"{regime} trains a learned codec through a detector, which studies cannot do yet; there "
-                            "are off_the_shelf, retrained, task_ft, control_ft", "regimes", index)
         if set(TUNED) & set(self.regimes) and not self.fine_tuning:
             raise wrong("task_ft and control_ft need fine_tuning", "regimes")
+        learned = [regime for regime in self.regimes if regime in LEARNED]
+        if learned and not self.codec_tuning:
+            raise wrong(f"{', '.join(learned)}: what is tuned, and how, has to stand in codec_tuning", "regimes")
+        if learned and not self.lossless:
+            raise wrong("codecs are tuned on lossless frames: list {codec: png} among the records", "records")
         for name, part in (("fine_tuning", self.fine_tuning), ("retraining", self.retraining)):
             if part:
                 self._check_patterns(part.records, name, "records")
+        if self.codec_tuning:
+            self._check_codec_tuning()
 
-    def _check_patterns(self, patterns, *at):
+    def _check_codec_tuning(self):
+        at = ("codec_tuning", "records")
+        learned = [setting for entry in self.records if entry.model for setting in entry.settings]
+        if not learned:
+            raise wrong("no record set has a model that could be tuned", *at)
+        self._check_patterns(self.codec_tuning.records, *at, settings=learned)
+        for detector in self.detectors:
+            try:
+                starts = self.starts_of(detector)
+            except pydantic_core.PydanticCustomError as error:
+                raise wrong(error.message(), "codec_tuning", *error.context["at"]) from None
+            if len(set(starts)) < len(starts):
+                raise wrong("the same model with the same weights comes twice", "codec_tuning", "betas")
+
+    def _check_patterns(self, patterns, *at, settings=None):
+        settings = settings or self.settings
         for index, pattern in enumerate(patterns):
-            if pattern != STRONGEST and not any(matches(setting, [pattern]) for setting in self.settings):
-                raise wrong(f"no record set is called {pattern!r}; there are "
-                            f"{', '.join(setting.record_set for setting in self.settings)}", *at, index)
+            if pattern != STRONGEST and not any(matches(setting, [pattern]) for setting in settings):
+                of_what = "record set" if settings == self.settings else "learned codec's record set"
+                raise wrong(f"no {of_what} is called {pattern!r}; there are "
+                            f"{', '.join(setting.record_set for setting in settings)}", *at, index)
 
 
 def matches(setting, patterns, settings=()):

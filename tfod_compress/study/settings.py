@@ -10,7 +10,8 @@ class Setting:
     """One record set of a study.
 
     Attributes:
-      codec: what it is listed under: the codec, or "jpeg-scaled" where frames are coded smaller and scaled back.
+      codec: what it is listed under: the codec, "jpeg-scaled" where frames are coded smaller and scaled back, or the
+        name of a codec that the study trains.
       coder: the codec's name for --codec.
       record_set: the record set's name.
       number: the quality; None for a lossless codec and where a rate is matched.
@@ -39,6 +40,11 @@ class Setting:
         target = rate_matching.RateTarget(float(rate), entry.rate_per_frame)
         return cls(_listed(entry), entry.coder, rate_matching.record_set_name(coder, target), None, float(rate),
                    entry.rate_per_frame, entry.scale)
+
+    @classmethod
+    def of_model(cls, entry, lmbda):
+        """The Setting of a schema.Records whose model the study trains, at one of its lambdas."""
+        return cls(entry.model, entry.coder, f"{entry.model}-lmbda{lmbda:g}", lmbda)
 
     @property
     def quality(self):

@@ -6,6 +6,7 @@ from typing import Annotated
 import pydantic
 
 from tfod_compress import pipeline_config
+from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
 from tfod_compress.study.schema import Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
 
@@ -19,6 +20,15 @@ class Small(Strict):
     set: list[str] = []
 
 
+class Narrow(Strict):
+    """What a learned codec is trained with."""
+
+    num_filters: pydantic.PositiveInt
+    num_latents: pydantic.PositiveInt
+    batch_size: pydantic.PositiveInt
+    crop: pydantic.PositiveInt
+
+
 class Smoke(Strict):
     """pipeline_configs/smoke.yaml."""
 
@@ -30,6 +40,7 @@ class Smoke(Strict):
     rates: Annotated[list[pydantic.PositiveFloat], pydantic.Field(min_length=1)]
     trained_on: pydantic.PositiveInt
     detectors: dict[str, Small]
+    codecs: Narrow
     steps: pydantic.PositiveInt
     resamples: Annotated[int, pydantic.Field(ge=1000)]
 
@@ -61,6 +72,9 @@ def small(study, path=PATH):
     }
     if study.fine_tuning:
         content["fine_tuning"] = {"steps": smoke.steps, "records": _last(records, study.fine_tuning.records, smoke)}
+    content["codecs"] = [_codec(codec, records, smoke) for codec in study.codecs]
+    if study.codec_tuning:
+        content["codec_tuning"] = _codec_tuning(study.codec_tuning, records, smoke)
     return Study.model_validate(content)
 
 
@@ -89,6 +103,21 @@ def _records(entry, smoke):
     if entry.rates:
         changes["rates"] = smoke.rates[:len(entry.rates)]
     return Records.model_validate({**entry.model_dump(), **changes})
+
+
+def _codec(codec, records, smoke):
+    """Narrow, with the lambdas that are left in the records."""
+    used = {lmbda for entry in records if entry.model == codec.name for lmbda in entry.qualities}
+    return TrainedCodec(**{**codec.model_dump(), **smoke.codecs.model_dump(), "steps": smoke.steps,
+                           "further_steps": smoke.steps, "lmbdas": [lmbda for lmbda in codec.lmbdas if lmbda in used]})
+
+
+def _codec_tuning(tuning, records, smoke):
+    """From one model, the last, with its weights."""
+    learned = [setting for entry in records if entry.model for setting in entry.settings]
+    last = [setting.record_set for setting in learned if matches(setting, tuning.records, learned)] or [
+        learned[-1].record_set]
+    return CodecTuning(records=last[-1:], betas=tuning.betas[-1:], lmbdas=tuning.lmbdas[-1:], steps=smoke.steps)
 
 
 def _detector(detector, smoke, settings):
