@@ -45,6 +45,16 @@ def test_each_quality_becomes_a_record_set_of_every_frame(made):
             assert example.class_ids.tolist() == [1] and example.class_names == ["PassengerCar"]
 
 
+def test_a_record_set_may_have_a_name_of_its_own(made, tmp_path):
+    found, = convert(made / "frames", made / "labels", tmp_path, qualities=[20], record_set="mine.1", workers_count=1)
+    assert found.path == tmp_path / "mine.1" and RecordSet(found.path).manifest["quality"] == 20
+    for name, qualities, told in (("mine", [20, 5], "give one quality"), ("../up", [20], "letters, digits"),
+                                  ("a/b", [20], "letters, digits")):
+        with pytest.raises(InputError, match=told):
+            convert(made / "frames", made / "labels", tmp_path, qualities=qualities, record_set=name, workers_count=1)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine.1"]
+
+
 def test_a_sequence_stays_on_one_side(made):
     sides = {}
     for row in read_csv(made / "tfrecords/jpeg-q20/images.csv"):

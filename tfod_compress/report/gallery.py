@@ -146,13 +146,15 @@ def make_gallery(study, series, truth):
 
 
 def _shown_cells(series):
-    """Off the shelf at every quality, then what else was tested at the strongest compression."""
+    """Off the shelf at every quality, what else was tested at the strongest compression, and tuned codecs' frames."""
     strongest = series.strongest()
     if any("off_the_shelf" not in row.cells for row in (series.reference, strongest)):
         return []
     shown = [(row, row.cells["off_the_shelf"]) for row in series.rows if "off_the_shelf" in row.cells]
-    return shown + [(strongest, strongest.cells[regime]) for regime in series.regimes()
-                    if regime != "off_the_shelf" and regime in strongest.cells]
+    shown += [(strongest, strongest.cells[regime]) for regime in series.regimes()
+              if regime != "off_the_shelf" and regime in strongest.cells]
+    return shown + [(row, row.cells[regime]) for regime in series.regimes() for row in series.rows
+                    if "off_the_shelf" not in row.cells and regime in row.cells and row.codec == series.codec]
 
 
 def _examples(study, record_set, split, ids):

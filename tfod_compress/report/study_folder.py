@@ -67,6 +67,7 @@ class Point(pydantic.BaseModel):
     fold: int | None = None
     split: str = "val"
     evaluation: str
+    psnr_db: float | None = None
     model: str = ""
 
 

@@ -30,6 +30,9 @@ def results(series):
     regimes = series.regimes()
     columns = [Entry("quality"), Entry("rate", "bits/pixel"), Entry("size", "validation"),
                Entry("share", f"of {series.reference.name}")]
+    pictures = any(_psnr(row) is not None for row in series.rows)
+    if pictures:
+        columns.append(Entry("PSNR", "dB"))
     columns += [Entry(words.regime_name(regime), "weighted mAP") for regime in regimes]
     recovers = any(row.gain is not None or row.recovered is not None for row in series.rows)
     if recovers:
@@ -38,6 +41,8 @@ def results(series):
     for row in series.rows:
         cells = [Entry(row.name), Entry(words.rate(row.bpp)), Entry(words.size(row.coded_bytes)),
                  Entry(words.percent(row.share))]
+        if pictures:
+            cells.append(Entry("–" if _psnr(row) is None else f"{_psnr(row):.1f}"))
         cells += [_estimate(row.cells.get(regime), "weighted_map") for regime in regimes]
         rows.append(tuple([*cells, _recovered(row)] if recovers else cells))
     return Table(tuple(columns), tuple(rows))
@@ -87,7 +92,7 @@ def write_csv(file, study, series_list):
     classes = class_names(study)
     coco = list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.coco))
     header = ["study", "detector", "regime", "seed", "fold", "codec", "quality", "record_set", "images", "coded_bytes",
-              "bpp", "share_of_best", "score_threshold"]
+              "bpp", "share_of_best", "psnr_db", "score_threshold"]
     for name in (*_CSV_METRICS, *(f"coco.{name}" for name in coco)):
         header += [name, f"{name}.low", f"{name}.high"]
     writer = csv.writer(file, lineterminator="\n")
@@ -97,7 +102,7 @@ def write_csv(file, study, series_list):
         share = shares.get((point.detector, point.record_set))
         row = [study.results.study, point.detector, point.regime, point.seed, _known(point.fold), point.codec,
                _known(point.quality), point.record_set, metrics.images, metrics.coded_bytes, metrics.bpp, _known(share),
-               _known(metrics.score_threshold)]
+               _known(point.psnr_db), _known(metrics.score_threshold)]
         found = [getattr(metrics, name) for name in _CSV_METRICS] + [metrics.coco.get(name) for name in coco]
         for estimate in found:
             row += ["", "", ""] if estimate is None else [estimate.value, _known(estimate.low), _known(estimate.high)]
@@ -109,6 +114,11 @@ def class_names(study):
     """The study's classes in label map order; where results.json has none, those that have an AP."""
     named = study.results.class_names
     return named or list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.ap_per_class))
+
+
+def _psnr(row):
+    """Of the record set, in dB; None where it was not measured, or the frames are lossless."""
+    return next(iter(row.cells.values())).entries[0].point.psnr_db
 
 
 def _estimate(cell, name):

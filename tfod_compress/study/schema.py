@@ -1,7 +1,6 @@
 """A study file: what may stand in it. A mistake is told with its line and the choices, before anything runs."""
 
 import difflib
-import fnmatch
 import pathlib
 import re
 from typing import Annotated, Literal
@@ -10,14 +9,14 @@ import pydantic
 import pydantic_core
 
 from tfod_compress import codecs, pipeline_config
+from tfod_compress.learned import MODELS
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
-from tfod_compress.study.settings import Setting
+from tfod_compress.study.settings import STRONGEST, Setting, matches
 from tfod_compress.study.strict import Strict, wrong
 
 Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft", "fixed_decoder",
                  "task_decoder"]
 TUNED = ("task_ft", "control_ft")
-STRONGEST = "strongest"  # in the place of a record set's name: the last one of each codec
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
@@ -259,10 +258,15 @@ class Study(Strict):
 
     def starts_of(self, detector):
         """[learned_schema.Start] of the codecs that are tuned through a Detector."""
-        learned = [setting for entry in self.records if entry.model for setting in entry.settings]
+        learned = self._tunable()
         named = [setting for setting in learned if matches(setting, self.codec_tuning.records, learned)]
         return [start for start in self.codec_tuning.starts(named)
                 if matches(start.setting, detector.records, self.settings)]
+
+    def _tunable(self):
+        """[Setting] of record sets whose model can be trained further."""
+        entries = [entry for entry in self.records if entry.model and entry.codec in MODELS]
+        return [setting for entry in entries for setting in entry.settings]
 
     def settings_of(self, detector):
         """[Setting] that a Detector is tested on."""
@@ -358,7 +362,7 @@ class Study(Strict):
 
     def _check_codec_tuning(self):
         at = ("codec_tuning", "records")
-        learned = [setting for entry in self.records if entry.model for setting in entry.settings]
+        learned = self._tunable()
         if not learned:
             raise wrong("no record set has a model that could be tuned", *at)
         self._check_patterns(self.codec_tuning.records, *at, settings=learned)
@@ -377,13 +381,6 @@ class Study(Strict):
                 of_what = "record set" if settings == self.settings else "learned codec's record set"
                 raise wrong(f"no {of_what} is called {pattern!r}; there are "
                             f"{', '.join(setting.record_set for setting in settings)}", *at, index)
-
-
-def matches(setting, patterns, settings=()):
-    """Whether a Setting's record set is called by one of the patterns; `settings` are all of the study's, in order."""
-    last = {other.codec: other for other in settings}
-    return any(pattern == STRONGEST and last.get(setting.codec) == setting
-               or fnmatch.fnmatchcase(setting.record_set, pattern) for pattern in patterns)
 
 
 def with_seed(study, seed):

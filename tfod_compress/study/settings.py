@@ -1,8 +1,11 @@
 """A record set of a study: one codec at one quality, rate or scale."""
 
 import dataclasses
+import fnmatch
 
 from tfod_compress import rate_matching
+
+STRONGEST = "strongest"  # in the place of a record set's name: the last one of each codec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,13 @@ class Setting:
     def label(self):
         """How an error names it."""
         return self.record_set if self.quality is None else str(self.quality)
+
+
+def matches(setting, patterns, settings=()):
+    """Whether a Setting's record set is called by one of the patterns; `settings` are all of the study's, in order."""
+    last = {other.codec: other for other in settings}
+    return any(pattern == STRONGEST and last.get(setting.codec) == setting
+               or fnmatch.fnmatchcase(setting.record_set, pattern) for pattern in patterns)
 
 
 def _listed(entry):

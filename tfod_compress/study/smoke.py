@@ -6,6 +6,7 @@ from typing import Annotated
 import pydantic
 
 from tfod_compress import pipeline_config
+from tfod_compress.learned import MODELS
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
 from tfod_compress.study.schema import Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
@@ -114,7 +115,7 @@ def _codec(codec, records, smoke):
 
 def _codec_tuning(tuning, records, smoke):
     """From one model, the last, with its weights."""
-    learned = [setting for entry in records if entry.model for setting in entry.settings]
+    learned = [setting for entry in records if entry.model and entry.codec in MODELS for setting in entry.settings]
     last = [setting.record_set for setting in learned if matches(setting, tuning.records, learned)] or [
         learned[-1].record_set]
     return CodecTuning(records=last[-1:], betas=tuning.betas[-1:], lmbdas=tuning.lmbdas[-1:], steps=smoke.steps)
