@@ -125,3 +125,21 @@ def test_unknown_regimes_and_negative_weights_are_refused():
                                   ("joint_ft", float("nan"), "beta nan"), ("joint_ft", float("inf"), "beta inf")):
         with pytest.raises(InputError, match=message):
             end_to_end.put_in_front(None, None, regime, beta=beta)
+
+
+def test_what_cannot_be_frozen_is_refused():
+    """Faster R-CNN's feature extractors are frozen by their own switch; batch norms of its predictors have none."""
+    from tfod_compress import config_changes, pipeline_config
+
+    for name in ("ssd_inception_v2_300", "faster_rcnn_inception_v2_smoke", "faster_rcnn_resnet50"):
+        config = pipeline_config.template(name)
+        end_to_end.freeze(config)
+        assert config.model.ssd.freeze_batchnorm != config.model.HasField("faster_rcnn")
+        assert not config.model.faster_rcnn.feature_extractor.batch_norm_trainable
+    config_changes.override(config, "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor."
+                                    "fc_hyperparams.batch_norm.decay: 0.9")
+    with pytest.raises(InputError, match="batch normalisation .second_stage_box_predictor"):
+        end_to_end.freeze(config)
+    config.model.center_net.SetInParent()
+    with pytest.raises(InputError, match="not center_net"):
+        end_to_end.freeze(config)

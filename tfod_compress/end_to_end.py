@@ -86,7 +86,7 @@ def freeze(config):
     elif kind == "faster_rcnn":
         model = config.model.faster_rcnn
         model.feature_extractor.batch_norm_trainable = False
-        predictors = [path for path in config_changes.paths(model) if ".batch_norm" in path]
+        predictors = [path for path in config_changes.paths(model) if "batch_norm" in path.split(".")]
         if predictors:
             raise InputError(f"a Faster R-CNN whose box predictors have batch normalisation ({predictors[0]}) cannot "
                              "be frozen")
