@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_compression as tfc
 
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
 from tfod_compress.errors import InputError
-from tfod_compress.learned import MODELS, bitstream, coder, fixed_point, layers, model_folder
+from tfod_compress.learned import MODELS, bitstream, coder, fixed_point, layers, model_folder, range_coder
 
 NAMES = sorted(MODELS)
 
@@ -297,6 +298,32 @@ def test_indexes_withstand_the_rounding_of_sums_in_another_order():
 def test_weights_too_large_for_exact_sums_are_refused():
     with pytest.raises(InputError, match="exact"):
         fixed_point.quantize(np.full((5, 5, 256, 3), 10.0), np.zeros(3), 2, "none")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_prior_wider_than_a_table_can_hold_is_refused(name):
+    """The library would end the process; in one that is wide and fits, every symbol has its place."""
+    model = drawn_model(name)
+    prior = "y_prior" if name == "bls2017" else "z_prior"
+    channels = getattr(model, prior).batch_shape
+    setattr(model, prior, tfc.NoisyDeepFactorized(batch_shape=channels, init_scale=1e5))
+    with pytest.raises(InputError, match="65536 symbols that can be coded"):
+        model.tables()
+    broken = tfc.NoisyDeepFactorized(batch_shape=channels)
+    broken.base.trainable_variables[0].assign(np.nan * broken.base.trainable_variables[0])
+    setattr(model, prior, broken)
+    with pytest.raises(InputError, match="is not finite"):
+        model.tables()
+
+
+def test_a_wide_prior_codes_its_symbols():
+    model = drawn_model("bls2017")
+    model.y_prior = tfc.NoisyDeepFactorized(batch_shape=model.y_prior.batch_shape, init_scale=100)
+    tables = model.tables()
+    cdf, cdf_offset = tables["y/cdf"], tables["y/cdf_offset"]
+    symbols = np.random.default_rng(0).integers(-900, 900, (40, 30, 12)).astype(np.int32)
+    data = range_coder.encode_channels(symbols, cdf, cdf_offset)
+    np.testing.assert_array_equal(range_coder.decode_channels(data, (40, 30), cdf, cdf_offset), symbols)
 
 
 def _spoil(folder, target, **changes):

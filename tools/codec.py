@@ -15,6 +15,7 @@ Examples:
   python -m tools.codec bench pictures --codecs vvc:preset=slow,avif444:speed=0 --output runs/rd
   python -m tools.codec encode --codec bmshj2018 --codec_model runs/bmshj2018 picture.png picture.tlc
   python -m tools.codec bench pictures --codecs bmshj2018 --codec_model runs/bmshj2018 --output runs/rd
+  python -m tools.codec encode --codec tfci --codec_model bmshj2018-hyperprior-msssim-5 picture.png picture.tfci
 
 A bench that was interrupted goes on where it stopped; codecs given later are added to what is there.
 """
@@ -27,7 +28,8 @@ _CODEC = flags.DEFINE_string("codec", None, "encode, decode: the codec.")
 _QUALITY = flags.DEFINE_list("quality", None, "encode: the quality; without it the codec's default. bench: one "
                              "quality or several; without it each codec's own list.")
 _MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
-                             "quality, its lambda.")
+                             "quality, its lambda. Of codec tfci: a published model or family of models, such as "
+                             "bmshj2018-hyperprior-msssim, or a folder of their metagraphs.")
 _CODECS = flags.DEFINE_list("codecs", None, "bench: codecs, with options perhaps (name:option=value), or all.")
 _OUTPUT = flags.DEFINE_string("output", None, "bench: folder for the tables and curves.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "bench: processes; 0: one for each core.", lower_bound=0)

@@ -90,8 +90,9 @@ def get(name, **options):
         return Scaled(get(scaled[1], **options), float(scaled[2]))
     entry = about(name)
     if entry.learned and options.get("model") is None:
-        raise InputError(f"codec {name} needs a trained model; name its folder with --codec_model, or train one with "
-                         "tools.train_codec")
+        raise InputError(f"codec {name} needs a trained model; name it with --codec_model: " + (
+            "a published one, or a folder of them" if name == "tfci" else
+            "its folder; tools.train_codec trains one"))
     if not entry.learned and "model" in options:
         raise InputError(f"codec {name} is not learned and takes no --codec_model; leave it out")
     module, _, cls = entry.target.partition(":")
@@ -129,3 +130,5 @@ register("bmshj2018", "tfod_compress.codecs.learned:Bmshj2018", "learned: scale 
          learned=True)
 register("mbt2018-mean", "tfod_compress.codecs.learned:Mbt2018Mean", "learned: mean-scale hyperprior",
          "tensorflow-compression", learned=True)
+register("tfci", "tfod_compress.codecs.tfci:Tfci", "learned: the models published with tensorflow-compression "
+         "(experimental: has not met one yet)", "tensorflow-compression", learned=True)

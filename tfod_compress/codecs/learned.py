@@ -102,7 +102,7 @@ class Mbt2018Mean(Learned):
 
 @functools.lru_cache(maxsize=16)
 def _loaded(folder, model_hash, threads):
-    _set_threads(threads)
+    set_threads(threads)
     # Compiled functions that outlive TensorFlow's modules complain while the interpreter ends, also that of a worker.
     multiprocessing.util.Finalize(None, _forget, exitpriority=1)
     from tfod_compress.learned import coder
@@ -124,7 +124,7 @@ def _forget():
     _loaded.cache_clear()
 
 
-def _set_threads(threads):
+def set_threads(threads):
     """Sets TensorFlow up for coding, where it is not running yet.
 
     oneDNN shares the outputs of a convolution out among threads. Without it TensorFlow's own convolutions also cut

@@ -15,6 +15,12 @@ distortion in the loss
     crops.py          frames to train on
     training.py       the training loop
 
+and, for the models that were published with tensorflow-compression:
+
+    published_models.py   where their files are (without TensorFlow)
+    metagraph.py          such a file, ready to encode and decode
+    operations.py         what a graph from elsewhere may do
+
 This module imports no TensorFlow.
 """
 
