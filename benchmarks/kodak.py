@@ -3,6 +3,7 @@
 Measure first, then compare:
   python -m tools.codec bench KODAK_FOLDER --codecs jpeg,webp,hevc444,hevc,avif444,avif,vvc,jpeg2000 --output runs/kodak
   python -m benchmarks.kodak runs/kodak
+  python -m benchmarks.kodak runs/kodak --figure kodak.png      # both curves of every codec that was measured
 
 Printed are JPEG's points beside the published ones at the same qualities (wanted: within 1 % in bits per pixel and
 0.15 dB), and each codec's BD-rate by PCHIP over RGB PSNR: ours against our JPEG, the published codec against the
@@ -23,13 +24,20 @@ Where the differences come from (figures were measured; what is inferred says so
   here (bd_rate_ms_ssim.csv).
 """
 
+import io
 import pathlib
 
+from absl import flags
+
 from tools import command
+
+_FIGURE = flags.DEFINE_string("figure", None, "A PNG file for the curves: ours, and the published ones dashed.")
 
 NEAREST = {  # our codec: the published one that it is compared with
     "jpeg2000": "jpeg2000", "webp": "webp", "avif": "av1", "avif444": "av1", "hevc": "hm",
     "hevc444": "bpg_444_x265_ycbcr", "vvc": "vtm", "jxl": None, "jpeg444": None,
+    "bls2017": "compressai-bmshj2018-factorized_mse_cpu", "bmshj2018": "compressai-bmshj2018-hyperprior_mse_cpu",
+    "mbt2018-mean": "compressai-mbt2018-mean_mse_cpu",
 }
 PICTURES = 24
 
@@ -56,7 +64,45 @@ def main(arguments):
     wide = wide if wide.is_terminal else console.Console(width=130)
     for shown in (_jpeg(ours, theirs), _bd_rates(ours, theirs)):
         wide.print(shown, markup=False)
+    if _FIGURE.value:
+        _draw(pathlib.Path(_FIGURE.value), {name: points for name, points in ours.items() if points}, theirs)
     return 0
+
+
+def _draw(path, ours, theirs):
+    """Writes the curves of PSNR and MS-SSIM over the rate."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    from tfod_compress.files import atomic_file
+    from tfod_compress.quality.ms_ssim import ms_ssim_db
+
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    metrics = (("psnr_rgb", "PSNR, RGB (dB)", lambda value: value),
+               ("ms_ssim", "MS-SSIM, RGB (dB: -10 log10(1 - MS-SSIM))", ms_ssim_db))
+    for panel, (metric, title, drawn) in zip(figure.subplots(1, 2), metrics, strict=True):
+        for number, (name, points) in enumerate(ours.items()):
+            other = {"jpeg": "jpeg", **NEAREST}.get(name)
+            for curve, label, line, marker in ((points, name, "-", "o"),
+                                               (theirs.get(other, []), f"{other} (published)", "--", None)):
+                if curve:
+                    panel.plot([point.bpp for point in curve], [drawn(point.values[metric]) for point in curve],
+                               color=f"C{number}", linestyle=line, marker=marker, markersize=4, label=label)
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.set_xlabel("bits per pixel (log scale)")
+        panel.set_ylabel(title)
+        panel.grid(True, color="#dfe3e8", linewidth=0.7)
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    with atomic_file(path) as file:
+        file.write(buffer.getvalue())
 
 
 def _jpeg(ours, theirs):
