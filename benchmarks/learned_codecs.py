@@ -11,6 +11,7 @@ picture, and whose hyper-synthesis expects that deviation: about the rate of a t
 weights are needed. Each has all cores, is warmed up with the picture itself, and is timed from pixels to bytes and from
 bytes to pixels. In every round each codec encodes, then decodes, for --seconds seconds or once; ratios are taken within
 a round, so that what slows the machine slows all, and the median of the rounds is printed with the lowest and highest.
+Processor time, of all cores together, is what to trust on a machine that others use.
 """
 
 import concurrent.futures
@@ -140,14 +141,14 @@ def _set_up(encode, decode, data):
 
 
 def timed(direction, seconds):
-    """Seconds that one call takes, the mean over `seconds` seconds."""
-    count, began = 0, time.perf_counter()
+    """(seconds, seconds of processor time) that one call takes, the mean over `seconds` seconds."""
+    count, began, worked = 0, time.perf_counter(), time.process_time()
     while True:
         _work[direction]()
         count += 1
         passed = time.perf_counter() - began
         if passed >= seconds:
-            return passed / count
+            return passed / count, (time.process_time() - worked) / count
 
 
 class _CompressAI:
@@ -164,7 +165,8 @@ class _CompressAI:
     def timed(self, direction):
         self._process.stdin.write(f"{direction} {_SECONDS.value}\n")
         self._process.stdin.flush()
-        return self._answer()["seconds"]
+        answer = self._answer()
+        return answer["seconds"], answer["processor_seconds"]
 
     def close(self):
         self._process.stdin.close()
@@ -183,22 +185,20 @@ def _print(bpp, seconds):
     shown = table.Table(title=f"{WIDTH}x{HEIGHT}, {len(os.sched_getaffinity(0))} cores, median of {_ROUNDS.value} "
                         "rounds (lowest to highest)", title_justify="left")
     others = [name for name in ("jpeg", "compressai") if name in seconds]
-    columns = ["codec", "bpp"]
-    for direction in ("encode", "decode"):
-        columns += [f"{direction} ms", *(f"time / {name}'s" for name in others)]
-    for number, column in enumerate(columns):
-        shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
+    for number, column in enumerate(("codec", "bpp", "direction", "time", "ms", *(f"of {name}'s" for name in others))):
+        shown.add_column(column, justify="left" if number in (0, 2, 3) else "right", no_wrap=True)
     for name, found in seconds.items():
-        cells = [name, f"{bpp[name]:.2f}"]
         for direction, each in found.items():
-            cells.append(f"{1000 * statistics.median(each):.1f}")
-            for other in others:
-                ratios = [mine / its for mine, its in zip(each, seconds[other][direction], strict=True)]
-                cells.append("" if other == name else
-                             f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-        shown.add_row(*cells)
+            for number, kind in enumerate(("wall", "processor")):
+                times = [pair[number] for pair in each]
+                cells = [name, f"{bpp[name]:.2f}", direction, kind, f"{1000 * statistics.median(times):.1f}"]
+                for other in others:
+                    ratios = [mine / its[number] for mine, its in zip(times, seconds[other][direction], strict=True)]
+                    cells.append("" if other == name else
+                                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+                shown.add_row(*cells)
     wide = console.Console()
-    (wide if wide.is_terminal else console.Console(width=140)).print(shown, markup=False)
+    (wide if wide.is_terminal else console.Console(width=120)).print(shown, markup=False)
 
 
 if __name__ == "__main__":
