@@ -54,13 +54,14 @@ def main(output):
         with open(output, "w", encoding="utf-8") as file:
             json.dump(report, file)
 
+    # One for all: a second one's collective operations would be taken for those of the first.
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for name in ("hard mining", "focal loss, unpadded, not normalised"):
         template, changes = parity.SSD[name]
         config = parity.ssd_config(template, changes + FROZEN + CLIPPED)
         losses, start, weights = run(config)
         found_out(name, losses=losses, moved=largest(start, weights))
-        others = {"two devices": {"strategy": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])},
-                  "two parts": {"accumulate": 2}}
+        others = {"two devices": {"strategy": mirrored}, "two parts": {"accumulate": 2}}
         if name == "hard mining":
             others["four parts on two devices"] = {**others["two devices"], "accumulate": 2}
         for other, options in others.items():
