@@ -184,7 +184,7 @@ def test_a_published_family_is_downloaded_once_and_may_not_change(server, tmp_pa
     loader.PictureCoder(models[1])
     path = models[0].path
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=r"an earlier download had .* sha256\.json"):
+    with pytest.raises(InputError, match=r"an earlier download had .*sha256\.json"):
         published_models.find(FAMILY, address, cache)
     assert not path.exists()
     assert published_models.find(FAMILY, address, cache) == models  # the true one is on the server

@@ -73,9 +73,9 @@ def check(path, sha256):
     known = _remembered(path.parent).get(path.name)
     if known not in (None, sha256):
         path.unlink()
-        raise InputError(f"{path.name}: its SHA-256 is {sha256}, but an earlier download had {known}: the file on the "
-                         f"server has changed. It was deleted; if you trust the new one, remove the line in "
-                         f"{_hashes(path.parent)}")
+        raise InputError(f"{path.name}: its SHA-256 is {sha256}, but an earlier download had {known}: the file has "
+                         "changed, on the server or here. It was deleted; if you trust the new one, remove the line "
+                         f"in {_hashes(path.parent)}")
 
 
 def remember(path, sha256):
