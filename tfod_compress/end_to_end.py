@@ -9,6 +9,7 @@ their rate is that of latents with uniform noise, which has a gradient. Pictures
 input size: where frames are larger, the rate is that of the smaller picture.
 """
 
+import functools
 import math
 
 import tensorflow as tf
@@ -120,7 +121,9 @@ class _Coded:
         x = (inputs - offset) / scale
         height, width = tf.shape(x)[1], tf.shape(x)[2]
         padded = _padded(x, self.codec.stride)
-        x_hat, bits = self.codec(padded, straight_through=True)
+        # The step is traced without autograph, which GDN needs; a function that outlived its trace would keep its key.
+        coded = functools.partial(self.codec, straight_through=True)
+        x_hat, bits = coded(padded) if tf.executing_eagerly() else tf.function(coded)(padded)
         x_hat = x_hat[:, :height, :width]
         beta, lmbda = self._codec_weights
         bpp = tf.reduce_sum(bits) / tf.cast(tf.size(x) // 3, tf.float32)
