@@ -8,10 +8,11 @@
 Both networks have the same width (128 channels, 192 of the latents: qualities 1 to 5 of CompressAI) and drawn weights,
 whose last analysis layer is scaled so that every channel of the latents has mean 0 and deviation DEVIATION on the
 picture, and whose hyper-synthesis expects that deviation: about the rate of a trained network, and no pretrained
-weights are needed. Each has all cores, is warmed up with the picture itself, and is timed from pixels to bytes and from
-bytes to pixels. In every round each codec encodes, then decodes, for --seconds seconds or once; ratios are taken within
-a round, so that what slows the machine slows all, and the median of the rounds is printed with the lowest and highest.
-Processor time, of all cores together, is what to trust on a machine that others use.
+weights are needed. Each has --threads threads, is warmed up with the picture itself, and is timed from pixels to bytes
+and from bytes to pixels. In every round each codec encodes, then decodes, for --seconds seconds or once; ratios are
+taken within a round, so that what slows the machine slows all, and the median of the rounds is printed with the lowest
+and highest.
+On a machine that others use, trust processor time with --threads 1: threads that wait for each other count as work.
 """
 
 import concurrent.futures
@@ -33,6 +34,7 @@ _PICTURE = flags.DEFINE_string("picture", None, "A picture of 768x512; without i
 _PYTHON = flags.DEFINE_string("compressai_python", None, "The Python of an environment that has CompressAI.")
 _SECONDS = flags.DEFINE_float("seconds", 1.0, "Of each measurement.", lower_bound=0.01)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each codec.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 0, "Of each codec; 0: one for each core.", lower_bound=0)
 WIDTH, HEIGHT = 768, 512
 NUM_FILTERS, NUM_LATENTS = 128, 192
 DEVIATION = 0.5  # of the latents, in steps of the quantisation
@@ -45,18 +47,20 @@ def main():
 
     if _PYTHON.value and not pathlib.Path(_PYTHON.value).is_file():
         raise command.UsageError(f"--compressai_python {_PYTHON.value}: no such file")
+    threads = _THREADS.value or len(os.sched_getaffinity(0))
+    for library in ("OMP", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         rgb = _picture(folder)
         np.save(folder / "picture.npy", rgb)
         context = multiprocessing.get_context("spawn")
         pools = {name: concurrent.futures.ProcessPoolExecutor(1, context) for name in ("jpeg", "bmshj2018")}
-        codecs = {name: pools[name].submit(prepare, rgb, folder).result
-                  for name, prepare in (("jpeg", prepare_jpeg), ("bmshj2018", prepare_hyperprior))}
-        bpp = {name: result() for name, result in codecs.items()}
+        bpp = {name: pools[name].submit(prepare, rgb, folder, threads).result()
+               for name, prepare in (("jpeg", prepare_jpeg), ("bmshj2018", prepare_hyperprior))}
         measure = {name: lambda direction, pool=pool: pool.submit(timed, direction, _SECONDS.value).result()
                    for name, pool in pools.items()}
-        other = _CompressAI(_PYTHON.value, folder / "picture.npy") if _PYTHON.value else None
+        other = _CompressAI(_PYTHON.value, folder / "picture.npy", threads) if _PYTHON.value else None
         if other:
             bpp["compressai"], measure["compressai"] = other.bpp, other.timed
         seconds = {name: {"encode": [], "decode": []} for name in measure}
@@ -69,7 +73,7 @@ def main():
             other.close()
         for pool in pools.values():
             pool.shutdown()
-    _print(bpp, seconds)
+    _print(bpp, seconds, threads)
     return 0
 
 
@@ -90,21 +94,24 @@ def _picture(folder):
 _work = {}  # of a process: {"encode": function, "decode": function}, each of no argument
 
 
-def prepare_jpeg(rgb, folder):
+def prepare_jpeg(rgb, folder, threads):
     """Sets this process up for JPEG; returns bits per pixel."""
     from tfod_compress import codecs, rate_matching
 
-    del folder
+    del folder, threads
     codec = codecs.get("jpeg")
     quality, data = rate_matching.encode_frame(codec, rgb, JPEG_BPP)
     return _set_up(lambda: codec.encode(rgb, quality), lambda: codec.decode(data), data)
 
 
-def prepare_hyperprior(rgb, folder):
+def prepare_hyperprior(rgb, folder, threads):
     """Sets this process up for our scale hyperprior; returns bits per pixel."""
+    import tensorflow as tf
+
     from tfod_compress import codecs
     from tfod_compress.learned import coder, model_folder
 
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     model = drawn_hyperprior(rgb)
     model_folder.write(folder / "model", "bmshj2018", NUM_FILTERS, NUM_LATENTS, 0.01, coder.weights_of(model),
                        model.tables(), {})
@@ -154,10 +161,10 @@ def timed(direction, seconds):
 class _CompressAI:
     """CompressAI in a process of its own Python, asked line by line."""
 
-    def __init__(self, python, picture):
+    def __init__(self, python, picture, threads):
         self._process = subprocess.Popen(
             [python, str(_WORKER), str(picture), str(NUM_FILTERS), str(NUM_LATENTS), str(DEVIATION),
-             str(len(os.sched_getaffinity(0)))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         first = self._answer()
         self.bpp, self.version = first["bpp"], first["version"]
         print(f"CompressAI {self.version}", flush=True)
@@ -179,11 +186,11 @@ class _CompressAI:
         return json.loads(line)
 
 
-def _print(bpp, seconds):
+def _print(bpp, seconds, threads):
     from rich import console, table
 
-    shown = table.Table(title=f"{WIDTH}x{HEIGHT}, {len(os.sched_getaffinity(0))} cores, median of {_ROUNDS.value} "
-                        "rounds (lowest to highest)", title_justify="left")
+    shown = table.Table(title=f"{WIDTH}x{HEIGHT}, {threads} thread{'s' if threads > 1 else ''}, median of "
+                        f"{_ROUNDS.value} rounds (lowest to highest)", title_justify="left")
     others = [name for name in ("jpeg", "compressai") if name in seconds]
     for number, column in enumerate(("codec", "bpp", "direction", "time", "ms", *(f"of {name}'s" for name in others))):
         shown.add_column(column, justify="left" if number in (0, 2, 3) else "right", no_wrap=True)
@@ -195,7 +202,7 @@ def _print(bpp, seconds):
                 for other in others:
                     ratios = [mine / its[number] for mine, its in zip(times, seconds[other][direction], strict=True)]
                     cells.append("" if other == name else
-                                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+                                 f"{statistics.median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})")
                 shown.add_row(*cells)
     wide = console.Console()
     (wide if wide.is_terminal else console.Console(width=120)).print(shown, markup=False)
