@@ -47,7 +47,7 @@ def main(output):
     def largest(one, other):
         return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
 
-    report = {}
+    report, starts = {}, {}
 
     def found_out(case, **results):
         report[case] = results
@@ -60,6 +60,7 @@ def main(output):
         template, changes = parity.SSD[name]
         config = parity.ssd_config(template, changes + FROZEN + CLIPPED)
         losses, start, weights = run(config)
+        starts[name] = start
         found_out(name, losses=losses, moved=largest(start, weights))
         others = {"two devices": {"strategy": mirrored}, "two parts": {"accumulate": 2}}
         if name == "hard mining":
@@ -67,7 +68,7 @@ def main(output):
         for other, options in others.items():
             found, _, after = run(config, start, **options)
             found_out(f"{name}, {other}", losses=found, weights=largest(weights, after))
-    config = parity.ssd_config(*parity.SSD["hard mining"])
+    config, start = parity.ssd_config(*parity.SSD["hard mining"]), starts["hard mining"]
     devices.set_precision("bfloat16")
     losses, start, weights = run(config, start)
     found_out("bfloat16", losses=losses, moved=largest(start, weights))
