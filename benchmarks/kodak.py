@@ -31,7 +31,8 @@ from absl import flags
 
 from tools import command
 
-_FIGURE = flags.DEFINE_string("figure", None, "A PNG file for the curves: ours, and the published ones dashed.")
+_FIGURE = flags.DEFINE_string("figure", None, "A PNG file for the curves: ours, and the published ones, and JPEG's, "
+                              "dashed.")
 
 NEAREST = {  # our codec: the published one that it is compared with
     "jpeg2000": "jpeg2000", "webp": "webp", "avif": "av1", "avif444": "av1", "hevc": "hm",
@@ -83,7 +84,7 @@ def _draw(path, ours, theirs):
     metrics = (("psnr_rgb", "PSNR, RGB (dB)", lambda value: value),
                ("ms_ssim", "MS-SSIM, RGB (dB: -10 log10(1 - MS-SSIM))", ms_ssim_db))
     for panel, (metric, title, drawn) in zip(figure.subplots(1, 2), metrics, strict=True):
-        for number, (name, points) in enumerate(ours.items()):
+        for number, (name, points) in enumerate({"jpeg": [], **ours}.items()):
             other = {"jpeg": "jpeg", **NEAREST}.get(name)
             for curve, label, line, marker in ((points, name, "-", "o"),
                                                (theirs.get(other, []), f"{other} (published)", "--", None)):
@@ -126,9 +127,9 @@ def _bd_rates(ours, theirs):
     shown = _table("BD-rate, PCHIP, RGB PSNR", "codec", "against our JPEG", "published codec", "against published JPEG",
                    "difference", "ours against published codec", "overlap")
     for name, other in NEAREST.items():
-        if not ours.get(name) or not ours.get("jpeg"):
+        if not ours.get(name):
             continue
-        own, _ = _percent(ours[name], ours["jpeg"])
+        own = _percent(ours[name], ours["jpeg"])[0] if ours.get("jpeg") else None
         if other is None:
             shown.add_row(name, _text(own), "", "", "", "", "")
             continue
