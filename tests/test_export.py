@@ -43,7 +43,8 @@ def random_checkpoint(name, folder, changes=()):
     rng = np.random.default_rng(0)
     for variable in model.variables:
         if "kernel" in variable.name:
-            variable.assign(rng.normal(0, 1.2 / np.sqrt(np.prod(variable.shape[:-1])), variable.shape))
+            gain = 0.5 if "resnet" in name else 1.2  # a hundred residual layers of more would grow beyond float32
+            variable.assign(rng.normal(0, gain / np.sqrt(np.prod(variable.shape[:-1])), variable.shape))
     tf.train.CheckpointManager(tf.train.Checkpoint(model=model, step=tf.Variable(0)), str(folder), 1).save(1)
     return folder
 
