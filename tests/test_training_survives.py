@@ -183,15 +183,25 @@ def test_moving_averages_are_made_saved_and_evaluated(demo_records, tmp_path):
     export.export_saved_model(folder / "pipeline.config", folder, tmp_path / "exported")
     picture = np.random.default_rng(0).integers(0, 256, (160, 256, 3)).astype(np.uint8)
     exported = trained_model.find(saved_model=tmp_path / "exported").load().detect_image(picture)
-    for here, there in zip(detector.detect_image(picture), exported, strict=True):
-        np.testing.assert_allclose(there, here, atol=1e-4)
+    found = detector.detect_image(picture)
+    # After four steps all scores are nearly the same: which boxes come first is left out.
+    np.testing.assert_allclose(exported[2], found[2], atol=1e-6)
+    np.testing.assert_allclose(np.sort(exported[0], axis=0)[:9], np.sort(found[0], axis=0)[:9], atol=1e-3)
+    averages = [readers[4].get_tensor(name + slot) for name in names]
+    reader = tf.train.load_checkpoint(str(tmp_path / "exported" / "checkpoint" / "ckpt-0"))
+    kept = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith("model/")]
+    for average, name in zip(averages, names, strict=True):
+        assert any(average.shape == value.shape and (average == value).all() for value in kept), name
 
 
 @pytest.mark.parametrize(("flags", "close"), [
-    (["--xla"], 1e-4), (["--mixed_precision", "bfloat16"], 0.05), (["--mixed_precision", "float16"], 0.05),
-    (["--mixed_precision", "bfloat16", "--xla", "--accumulate", "2"], 0.2)])
+    (["--mixed_precision", "bfloat16"], 0.05), (["--mixed_precision", "float16"], 0.05),
+    (["--mixed_precision", "bfloat16", "--accumulate", "2"], 0.2)])
 def test_ways_of_computing_give_about_the_loss_of_the_plain_one(config, tmp_path, flags, close):
-    """The first step's loss. Accumulation alone would be exact but for the batch normalisation of each part."""
+    """The first step's loss, and weights that stay finite.
+
+    Accumulation alone would be exact but for the batch normalisation of each part.
+    """
     found = {}
     for name, more in (("plain", []), ("other", flags)):
         done = subprocess.run(command(config, tmp_path / name, 1, *more), cwd=ROOT, capture_output=True, text=True,
@@ -201,5 +211,14 @@ def test_ways_of_computing_give_about_the_loss_of_the_plain_one(config, tmp_path
         found[name] = line["Loss/total_loss"]
         assert all(np.isfinite(array).all() for array in weights(tmp_path / name)[1].values())
     assert found["other"] == pytest.approx(found["plain"], rel=close)
-    if "--mixed_precision" in flags:
-        assert found["other"] != found["plain"]
+    assert found["other"] != found["plain"]
+
+
+def test_xla_without_a_gpu_is_refused(config, tmp_path):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU")
+    done = subprocess.run(command(config, tmp_path / "model", 1, "--xla"), cwd=ROOT, capture_output=True, text=True,
+                          timeout=600)
+    assert done.returncode == 1 and "--xla: there is no GPU here" in done.stderr

@@ -104,6 +104,12 @@ def set_precision(name):
 
 
 def compile_with_xla():
-    """Lets TensorFlow compile clusters of ops with XLA, on CPUs too; call it before the first op runs."""
-    os.environ["TF_XLA_FLAGS"] = f"{os.environ.get('TF_XLA_FLAGS', '')} --tf_xla_cpu_global_jit".strip()
+    """Lets TensorFlow compile clusters of a GPU's ops with XLA; call it before the first op runs.
+
+    Raises:
+      InputError: there is no GPU. Clusters for a CPU would take in ops of the input pipeline, which then fails.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        raise InputError("--xla: there is no GPU here, and on a CPU TensorFlow's input pipeline breaks; leave it "
+                         "out")
     tf.config.optimizer.set_jit("autoclustering")

@@ -17,7 +17,7 @@ import tensorflow as tf
 # exporting and loading took twice as long, for nothing that a detector's users call.
 from keras.src.saving.legacy.saved_model.utils import keras_option_scope
 
-from tfod_compress import config_changes, odapi, pipeline_config
+from tfod_compress import config_changes, moving_average, odapi, pipeline_config
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.metrics.boxes import listed
@@ -30,7 +30,8 @@ def export_saved_model(pipeline_config_path, checkpoint, output, *, input_type="
 
     Args:
       pipeline_config_path: the model's pipeline.config.
-      checkpoint: a model folder (its newest checkpoint) or a prefix such as model/ckpt-3.
+      checkpoint: a model folder (its newest checkpoint) or a prefix such as model/ckpt-3; where the config keeps a
+        moving average of the weights, that is exported.
       output: a folder that does not exist yet, or is empty. It gets `saved_model/`, `checkpoint/` (the weights
         alone), `pipeline.config` and, where the config names one that exists, `label_map.pbtxt`.
       input_type: one of INPUT_TYPES. "image_tensor" takes uint8 [1, H, W, 3] of any size.
@@ -45,9 +46,10 @@ def export_saved_model(pipeline_config_path, checkpoint, output, *, input_type="
     config, prefix = _inputs(pipeline_config_path, checkpoint, overrides)
     if input_type not in INPUT_TYPES:
         raise InputError(f"--input_type {input_type}: there are {', '.join(INPUT_TYPES)}")
-    with (_folder(output) as folder, _errors(prefix, pipeline_config_path), _as_newest(prefix) as index,
-          _restored_models(prefix), keras_option_scope(save_traces=False)):
-        exporter_lib_v2.export_inference_graph(input_type, config, str(index), str(folder))
+    with (_folder(output) as folder, _errors(prefix, pipeline_config_path),
+          _as_newest(prefix, config) as (index, weights), _restored_models(weights),
+          keras_option_scope(save_traces=False)):
+        exporter_lib_v2.export_inference_graph(input_type, config, index, str(folder))
         _copy_label_map(config, folder)
 
 
@@ -79,9 +81,10 @@ def export_tflite(pipeline_config_path, checkpoint, output, *, max_detections=10
     if kind != "ssd" or not config.model.ssd.image_resizer.HasField("fixed_shape_resizer"):
         raise InputError(f"{pipeline_config_path}: TensorFlow Lite takes an ssd with a fixed_shape_resizer alone (the "
                          f"OD API's exporter has no other); this one is {kind}")
-    with (_folder(output) as folder, _errors(prefix, pipeline_config_path), _as_newest(prefix) as index,
-          _restored_models(prefix), keras_option_scope(save_traces=False)):
-        export_tflite_graph_lib_tf2.export_tflite_model(config, str(index), str(folder), max_detections,
+    with (_folder(output) as folder, _errors(prefix, pipeline_config_path),
+          _as_newest(prefix, config) as (index, weights), _restored_models(weights),
+          keras_option_scope(save_traces=False)):
+        export_tflite_graph_lib_tf2.export_tflite_model(config, index, str(folder), max_detections,
                                                         use_regular_nms)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved_model"))
         with atomic_file(folder / "model.tflite") as file:
@@ -127,11 +130,26 @@ def _folder(output):
 
 
 @contextlib.contextmanager
-def _as_newest(prefix):
-    """A folder whose newest checkpoint is `prefix`: the exporters take a folder's newest one."""
+def _as_newest(prefix, config):
+    """(folder, prefix): a folder whose newest checkpoint is the prefix, as the exporters take a folder's newest one.
+
+    Where the config keeps a moving average of the weights, that is a checkpoint of the averages.
+    """
+    from object_detection.builders import model_builder
+
     with tempfile.TemporaryDirectory() as folder:
+        if moving_average.is_used(config):
+            model = model_builder.build(config.model, is_training=False)
+            _restore(model, prefix)
+            moving_average.load(model, config, prefix)
+            prefix = tf.train.Checkpoint(model=model).save(os.path.join(folder, "averaged"))
         pathlib.Path(folder, "checkpoint").write_text(f'model_checkpoint_path: "{prefix}"\n', encoding="utf-8")
-        yield folder
+        yield folder, prefix
+
+
+def _restore(model, prefix):
+    model.predict(*model.preprocess(tf.zeros([1, 128, 128, 3])))  # makes the variables
+    tf.train.Checkpoint(model=model).restore(prefix).expect_partial().assert_existing_objects_matched()
 
 
 @contextlib.contextmanager
@@ -148,8 +166,7 @@ def _restored_models(prefix):
 
     def restored(*args, **kwargs):
         model = build(*args, **kwargs)
-        model.predict(*model.preprocess(tf.zeros([1, 128, 128, 3])))
-        tf.train.Checkpoint(model=model).restore(prefix).expect_partial().assert_existing_objects_matched()
+        _restore(model, prefix)
         return model
 
     model_builder.build, kept = restored, dict(table)

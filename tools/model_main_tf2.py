@@ -22,6 +22,8 @@ Examples:
   tensorboard --logdir runs
 """
 
+import os
+
 from absl import flags
 
 from tools import command
@@ -58,7 +60,7 @@ _WORKERS = flags.DEFINE_integer("num_workers", 1, "More than 1: as many machines
                                 "TF_CONFIG names; needs --seed and a model_dir that all of them see.")
 _PRECISION = flags.DEFINE_enum("mixed_precision", "float32", ["float32", "float16", "bfloat16"], "What layers compute "
                                "in; weights and losses stay float32. float16 is for one GPU, bfloat16 for newer ones.")
-_XLA = flags.DEFINE_bool("xla", False, "Compile with XLA.")
+_XLA = flags.DEFINE_bool("xla", False, "Compile with XLA, on a GPU.")
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Parts that each device's batch is cut into, worked on one after "
                                    "another: less memory, the same gradient, except that batch normalisation takes "
                                    "its statistics from each part (freeze it, or take large parts).", lower_bound=1)
@@ -80,6 +82,8 @@ _TPU_NAME = flags.DEFINE_string("tpu_name", None, "Refused: never tried on a TPU
 
 def main():
     _check_flags()
+    if _PRECISION.value == "bfloat16":
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its gradients of bfloat16 convolutions are NaN (TensorFlow 2.14)
     from tfod_compress import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
