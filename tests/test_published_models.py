@@ -103,7 +103,7 @@ def test_streams_that_are_cut_off_or_of_another_kind_are_refused(ready):
 
 
 def test_altered_streams_give_a_picture_or_our_error(ready):
-    data, codec = ready.encode(records_data.scene(3, 40, 30), 10), codecs.get("tfci", model=ready._wanted)
+    data, codec = ready.encode(records_data.scene(3, 40, 30), 10), codecs.get("tfci", model=ready._given)
     codec.max_pixels = 10_000
     generator = np.random.default_rng(0)
     for _ in range(150):
@@ -129,7 +129,7 @@ def test_streams_with_impossible_shapes_are_refused_before_anything_is_allocated
                            (4, [20, 30]), (1, [5]), (2, [b"", b""]), (5, [0, 0]), (3, [b"30", b"40"])):
         with pytest.raises(InputError, match="^tfci: "):
             ready.decode(_changed(data, number, values))
-    small = codecs.get("tfci", model=ready._wanted)
+    small = codecs.get("tfci", model=ready._given)
     small.max_pixels = 30 * 40 - 1
     with pytest.raises(InputError, match="more than 1199 pixels"):
         small.decode(data)

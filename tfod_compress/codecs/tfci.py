@@ -5,21 +5,15 @@ published model was at hand.
 """
 
 import functools
-import importlib.metadata
 import multiprocessing
-import multiprocessing.util
 import warnings
 
-import numpy as np
-
-from tfod_compress.codecs.base import Codec
-from tfod_compress.codecs.learned import set_threads
+from tfod_compress.codecs.learned import OfModels, forget_at_exit, set_threads
 from tfod_compress.errors import InputError
-from tfod_compress.frames import contiguous
 from tfod_compress.learned import published_models
 
 
-class Tfci(Codec):
+class Tfci(OfModels):
     """A family of published models, each of which is a quality: the number at the end of its name.
 
     The bytes are those of the tool tfci's files. They have no checksum: bytes that are altered but not cut off may
@@ -45,11 +39,7 @@ class Tfci(Codec):
         if multiprocessing.parent_process() is None:
             warnings.warn("codec tfci is experimental: it has only met metagraphs that its own tests exported, no "
                           "published one", stacklevel=3)
-        self._models = {found.number: found for found in published_models.find(model, address)}
-        self._wanted, self._threads = model, threads
-        self.qualities = tuple(self._models)
-        self.lowest, self.highest = min(self.qualities), max(self.qualities)
-        self.default_quality = self.lowest if len(self.qualities) == 1 else None
+        super().__init__({found.number: found for found in published_models.find(model, address)}, model, threads)
 
     def check_quality(self, quality):
         if quality is None:
@@ -57,30 +47,8 @@ class Tfci(Codec):
         if quality in self._models:
             return int(quality)
         asked = "none is named" if quality is None else f"none has the number {quality:g}"
-        raise InputError(f"{self._wanted}: of the models there {asked}; there are "
+        raise InputError(f"{self._given}: of the models there {asked}; there are "
                          f"{', '.join(map(str, self.qualities))} (--quality)")
-
-    def encode(self, rgb, quality):
-        return _loaded(self._models[quality], self._threads).encode(contiguous(rgb))
-
-    def decode(self, data):
-        # Whatever decodes a stream needs TensorFlow to read it.
-        set_threads(self._threads)
-        from tfod_compress.learned import metagraph
-
-        try:
-            asked = metagraph.model_of(data)
-            model = next((found for found in self._models.values() if found.name == asked),
-                         next(iter(self._models.values())))
-            return _loaded(model, self._threads).decode(data, self.max_pixels)
-        except InputError as error:
-            raise InputError(f"{self.name}: {error}") from error
-
-    def prepare(self, quality):
-        _warm(_loaded(self._models[quality], self._threads))
-
-    def version(self):
-        return f"tensorflow-compression {importlib.metadata.version('tensorflow-compression')}"
 
     def settings(self):
         return {"models": {found.name: found.sha256 for found in self._models.values()}}
@@ -88,23 +56,21 @@ class Tfci(Codec):
     def record_set_name(self, quality):
         return f"{self.name}-{self._models[quality].sha256[:8]}"
 
+    def _model_of(self, data):
+        set_threads(self._threads)  # the stream itself is read with TensorFlow
+        from tfod_compress.learned import metagraph
+
+        asked = metagraph.model_of(data)
+        return next((found for found in self._models.values() if found.name == asked), None)
+
+    def _coder(self, model):
+        return _loaded(model, self._threads)
+
 
 @functools.lru_cache(maxsize=16)
 def _loaded(model, threads):
     set_threads(threads)
-    # Functions that outlive TensorFlow's modules complain while the interpreter ends, also that of a worker.
-    multiprocessing.util.Finalize(None, _forget, exitpriority=1)
+    forget_at_exit(_loaded)
     from tfod_compress.learned import metagraph
 
     return metagraph.PictureCoder(model)
-
-
-@functools.lru_cache(maxsize=16)
-def _warm(picture_coder):
-    """Compiles both directions, by a small picture."""
-    picture_coder.decode(picture_coder.encode(np.zeros((64, 64, 3), np.uint8)), 64 * 64)
-
-
-def _forget():
-    _warm.cache_clear()
-    _loaded.cache_clear()
