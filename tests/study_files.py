@@ -4,6 +4,9 @@ import pathlib
 
 import yaml
 
+from tfod_compress import study
+from tfod_compress.study.graph import chosen
+
 STUDIES = pathlib.Path(__file__).parent.parent / "pipeline_configs" / "studies"
 DEMO = STUDIES / "demo.yaml"
 
@@ -23,3 +26,15 @@ def changed(folder, **changes):
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
+
+
+def check_slices(plan, count):
+    """Asserts that `count` slices of a study evaluate each model once, each with all that it needs."""
+    nodes, trained = study.graph(plan, "w"), []
+    for index in range(1, count + 1):
+        own = chosen(nodes, plan, index, count)
+        names = {node.name for node in own}
+        for node in own:
+            assert set(node.needs) <= names and {item.needs for item in node.items} - {None} <= names
+        trained += [node.name for node in own if node.tool == "evaluate"]
+    assert sorted(trained) == sorted(node.name for node in nodes if node.tool == "evaluate")

@@ -5,11 +5,10 @@ import json
 import pytest
 import yaml
 
-from tests.study_files import DEMO, STUDIES, changed
+from tests.study_files import DEMO, STUDIES, changed, check_slices
 from tfod_compress import study
 from tfod_compress.errors import InputError
 from tfod_compress.study import smoke, stamps
-from tfod_compress.study.graph import chosen
 
 LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_value"
 
@@ -186,16 +185,7 @@ def test_the_smoke_scale_keeps_regimes_and_codecs(path):
 
 
 def test_slices_cover_all_models_once_with_what_they_need():
-    plan = study.read(STUDIES / "lmu.yaml")
-    nodes = study.graph(plan, "w")
-    trained = []
-    for index in (1, 2, 3):
-        own = chosen(nodes, plan, index, 3)
-        names = {node.name for node in own}
-        for node in own:
-            assert set(node.needs) <= names and {item.needs for item in node.items} - {None} <= names
-        trained += [node.name for node in own if node.tool == "evaluate"]
-    assert sorted(trained) == sorted(node.name for node in nodes if node.tool == "evaluate")
+    check_slices(study.read(STUDIES / "lmu.yaml"), 3)
 
 
 def test_more_qualities_and_seeds_leave_what_is_done(tmp_path):

@@ -6,13 +6,12 @@ import shutil
 import pytest
 import yaml
 
-from tests.study_files import STUDIES, changed
+from tests.study_files import STUDIES, changed, check_slices
 from tests.test_learned import drawn_model
 from tfod_compress import study
 from tfod_compress.errors import InputError
 from tfod_compress.learned import coder, model_folder
 from tfod_compress.study import smoke, stamps
-from tfod_compress.study.graph import chosen
 
 CODEC = {"name": "narrow", "codec": "bmshj2018", "lmbdas": [0.01, 0.001], "num_filters": 8, "num_latents": 8,
          "steps": 20, "further_steps": 5, "crop": 64}
@@ -118,15 +117,7 @@ def test_the_graph_trains_codecs_and_tunes_them(tmp_path):
 
 
 def test_slices_take_along_what_tuned_codecs_need(tmp_path):
-    plan = study.read(written(tmp_path))
-    nodes, trained = study.graph(plan, "w"), []
-    for index in range(1, 9):
-        own = chosen(nodes, plan, index, 8)
-        names = {node.name for node in own}
-        for node in own:
-            assert set(node.needs) <= names and {item.needs for item in node.items} - {None} <= names
-        trained += [node.name for node in own if node.tool == "evaluate"]
-    assert sorted(trained) == sorted(node.name for node in nodes if node.tool == "evaluate")
+    check_slices(study.read(written(tmp_path)), 8)
 
 
 def test_more_weights_leave_what_is_done(tmp_path):
