@@ -315,6 +315,18 @@ def test_files_that_are_no_metagraph_of_a_codec_are_refused(tmp_path):
         codec.encode(records_data.scene(0), 1)
 
 
+def test_functions_of_two_files_may_have_the_same_names(tmp_path):
+    metagraph = metagraphs.export(tmp_path / "same-1.metagraph", loops="v2")
+    other = tf.compat.v1.MetaGraphDef()
+    other.CopyFrom(metagraph)
+    for function in other.graph_def.library.function:
+        function.node_def.add(name="unused", op="NoOp")
+    metagraphs.write(tmp_path / "same-2.metagraph", other)
+    rgb, codec = records_data.scene(6), codecs.get("tfci", model=tmp_path)
+    first, second = (codec.decode(codec.encode(rgb, number)) for number in (1, 2))
+    np.testing.assert_array_equal(first, second)
+
+
 def test_devices_of_the_training_machine_are_forgotten(tmp_path):
     path = tmp_path / "trained-1.metagraph"
     metagraph = metagraphs.export(path)

@@ -49,6 +49,7 @@ def load(model):
     metagraph = _read(model)
     _check(metagraph, model.path)
     graph_def, known = metagraph.graph_def, metagraph.meta_info_def.stripped_op_list
+    _rename_functions(graph_def, model.sha256[:16])
     for node in _all_nodes(graph_def):
         node.device = ""
         if node.op in CHECKED:
@@ -115,10 +116,26 @@ def _all_nodes(graph_def):
 
 def _called(node):
     """Names of the functions that an operation calls."""
+    return [called.name for called in _calls(node)]
+
+
+def _calls(node):
     for value in node.attr.values():
         if value.WhichOneof("value") == "func":
-            yield value.func.name
-        yield from (each.name for each in value.list.func)
+            yield value.func
+        yield from value.list.func
+
+
+def _rename_functions(graph_def, prefix):
+    """Makes the names of a file's functions its own: a process has one table of all that it loads or traces."""
+    library = graph_def.library
+    names = {function.signature.name: f"{prefix}_{function.signature.name}" for function in library.function}
+    for function in library.function:
+        function.signature.name = names[function.signature.name]
+    for node in _all_nodes(graph_def):
+        for called in _calls(node):
+            called.name = names.get(called.name, called.name)
+    del library.gradient[:]  # which nothing here takes
 
 
 def _pruned(whole, signature):
