@@ -245,6 +245,15 @@ def test_what_is_called_ignored_is_not_read():
             assert uses == 0, path
 
 
+def test_averaged_weights_are_used_where_an_optimizer_asks_for_them():
+    config = pipeline_config.template("ssd_inception_v2_300")
+    assert not pipeline_config.uses_moving_average(config)
+    config.train_config.optimizer.use_moving_average = True
+    assert pipeline_config.uses_moving_average(config)
+    config.ClearField("train_config")  # the field's default is true
+    assert config.train_config.optimizer.use_moving_average and not pipeline_config.uses_moving_average(config)
+
+
 def test_no_tensorflow_is_imported():
     code = ("import sys; from tfod_compress import pipeline_config; pipeline_config.template('ssd_inception_v2_300'); "
             "sys.exit('tensorflow' in sys.modules)")

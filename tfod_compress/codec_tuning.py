@@ -59,13 +59,13 @@ class CodecTuning:
           InputError: unknown regime; weights below 0; a moving average; several devices; a detector that is to be
             frozen and starts from random weights, or whose batch normalisation cannot be frozen.
         """
-        from tfod_compress import end_to_end, moving_average
+        from tfod_compress import end_to_end, pipeline_config
 
         end_to_end.check(self.regime, self.beta, self.lmbda)
         if strategy.num_replicas_in_sync > 1:
             raise InputError(f"--codec_model: on one device so far, and here are {strategy.num_replicas_in_sync}; set "
                              "CUDA_VISIBLE_DEVICES to one of them")
-        if moving_average.is_used(config):
+        if pipeline_config.uses_moving_average(config):
             raise InputError(f"{path}: use_moving_average does not go with --codec_model; set it to false")
         if self._detector_is_frozen and not config.train_config.fine_tune_checkpoint:
             raise InputError(f"{path}: {self.regime} tunes a codec through a frozen detector, which must be a trained "

@@ -92,7 +92,7 @@ class Detector:
                   if not np.isfinite(value).all()]
         if broken:
             raise InputError(f"{prefix}: holds NaN or infinite weights: {listed(broken)}; use an earlier checkpoint")
-        if moving_average.is_used(self._config):
+        if pipeline_config.uses_moving_average(self._config):
             moving_average.load(self._model, self._config, prefix)
         return prefix
 

@@ -48,7 +48,7 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
         check_label_map(config, pipeline_config_path, record_set)
     weights = {"checkpoint": _sha256(f"{prefix}.index"),  # holds the checksum of every weight
                "model": hashlib.sha256(config.model.SerializeToString(deterministic=True)).hexdigest()}
-    if config.train_config.optimizer.use_moving_average:
+    if pipeline_config.uses_moving_average(config):
         weights["moving_average"] = True
 
     def ready():

@@ -138,7 +138,7 @@ def _as_newest(prefix, config):
     from object_detection.builders import model_builder
 
     with tempfile.TemporaryDirectory() as folder:
-        if moving_average.is_used(config):
+        if pipeline_config.uses_moving_average(config):
             model = model_builder.build(config.model, is_training=False)
             _restore(model, prefix)
             moving_average.load(model, config, prefix)

@@ -15,13 +15,6 @@ from tfod_compress.errors import InputError
 UNTOUCHED = -12345.678  # no weight has this value
 
 
-def is_used(config):
-    """Whether a TrainEvalPipelineConfig asks for averaged weights; one that names no optimizer does not."""
-    optimizer = config.train_config.optimizer
-    # The proto's default is true, also for the optimizer that a config of a model alone does not have.
-    return optimizer.WhichOneof("optimizer") is not None and optimizer.use_moving_average
-
-
 def track(optimizer, model):
     """Makes the averages of a model whose variables exist.
 

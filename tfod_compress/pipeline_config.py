@@ -168,6 +168,13 @@ def _start_from(config, checkpoint, kind):
     return notes
 
 
+def uses_moving_average(config):
+    """Whether a TrainEvalPipelineConfig asks for averaged weights; one that names no optimizer does not."""
+    optimizer = config.train_config.optimizer
+    # The proto's default is true, also for the optimizer that a config of a model alone does not have.
+    return optimizer.WhichOneof("optimizer") is not None and optimizer.use_moving_average
+
+
 def latest_checkpoint(path):
     """The prefix of a checkpoint.
 

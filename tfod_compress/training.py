@@ -217,7 +217,7 @@ class _Trainer:
     @property
     def averages(self):
         """Whether a moving average of the weights is kept, which is what is evaluated."""
-        return moving_average.is_used(self.config)
+        return pipeline_config.uses_moving_average(self.config)
 
     @property
     def step_number(self):
