@@ -8,6 +8,7 @@ import pytest
 
 from tests import report_study
 from tfod_compress import report
+from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
 from tfod_compress.report import comparing, findings, interactive, safe_compression, words
 from tfod_compress.report.study_folder import read_study
 
@@ -49,8 +50,8 @@ def test_a_codec_that_needs_half_the_bits_has_a_bd_rate_of_minus_50_percent(one,
 
 def test_bd_accuracy_is_the_mean_distance_of_the_curves():
     reference = [(2.0**power, 0.1 * power + 0.3) for power in range(5)]
-    assert comparing.bd_accuracy([(bpp, value + 0.05) for bpp, value in reference], reference) == pytest.approx(0.05)
-    assert comparing.bd_accuracy([(100 * bpp, value) for bpp, value in reference], reference) is None
+    assert bd_accuracy([(bpp, value + 0.05) for bpp, value in reference], reference) == pytest.approx(0.05)
+    assert bd_accuracy([(100 * bpp, value) for bpp, value in reference], reference) is None
 
 
 def test_grey_is_set_beside_colour(one, tmp_path):

@@ -15,7 +15,15 @@ from tfod_compress.metrics.loading import (
     write_detections,
 )
 from tfod_compress.metrics.matching import Matches
-from tfod_compress.metrics.resampling import METRICS, bootstrap, compare, non_inferiority, paired_bootstrap
+from tfod_compress.metrics.resampling import (
+    METRICS,
+    bootstrap,
+    compare,
+    non_inferiority,
+    paired_bootstrap,
+    resampled,
+    two_sided,
+)
 from tfod_compress.metrics.summary import summarise
 
 __all__ = [
@@ -33,7 +41,9 @@ __all__ = [
     "paired_bootstrap",
     "parse_detections",
     "record_set_ground_truth",
+    "resampled",
     "summarise",
     "to_pixels",
+    "two_sided",
     "write_detections",
 ]

@@ -127,7 +127,32 @@ def paired_bootstrap(ground_truth, detections_a, detections_b, metric="weighted_
     """
     scorers = _scorers(ground_truth, (detections_a, detections_b), score_threshold, (metric,))
     (a, b), differences = _paired(scorers, (metric,), resamples, seed, groups)[metric]
-    return {"value": a - b, **_two_sided(differences)}
+    return {"value": a - b, **two_sided(differences)}
+
+
+def resampled(ground_truth, detections, metric="weighted_map", resamples=1000, seed=0, groups=None,
+              score_threshold=0.5):
+    """A metric of several detectors on the same images, and on the same resamples of them.
+
+    Args:
+      ground_truth: GroundTruth.
+      detections: list of D Detections on it.
+      metric: one of METRICS.
+      resamples: see image_weights.
+      seed: see image_weights.
+      groups: int64 [I]; by default the ground truth's own.
+      score_threshold: of F1.
+
+    Returns:
+      (float64 [D], float64 [D, resamples]), NaN where the metric is undefined.
+
+    Raises:
+      ValueError: for an unknown metric.
+      InputError: where detections do not fit the ground truth.
+    """
+    scorers = _scorers(ground_truth, detections, score_threshold, (metric,))
+    values, samples = _resampled(scorers, (metric,), resamples, seed, groups)
+    return values[metric], samples[metric]
 
 
 def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted_map", resamples=1000, seed=0,
@@ -184,7 +209,7 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resam
     images = len(ground_truth.image_ids)
     table = {}
     for metric, ((a, b), differences) in _paired(scorers, METRICS, resamples, seed, groups).items():
-        table[metric] = {"a": a, "b": b, "value": a - b, **_two_sided(differences)}
+        table[metric] = {"a": a, "b": b, "value": a - b, **two_sided(differences)}
         if margin is not None:
             table[metric]["not_worse"] = _not_worse(differences, margin)
     return {"images": images, "unit": image_weights(images, groups, 1, seed)[1], "metrics": table}
@@ -199,19 +224,31 @@ def _scorers(ground_truth, detections, score_threshold, metrics):
 
 def _paired(scorers, metrics, resamples, seed, groups):
     """{metric: ((a, b), differences a - b of the resamples in which both are defined)}."""
-    groups = scorers[0].matches.ground_truth.groups if groups is None else groups
-    images = scorers[0].matches.images
-    weights, _, _ = image_weights(images, groups, resamples, seed)
-    samples = resample(scorers, metrics, weights)
+    values, samples = _resampled(scorers, metrics, resamples, seed, groups)
     result = {}
     for metric in metrics:
         differences = samples[metric][0] - samples[metric][1]
-        values = tuple(float(getattr(scorer, metric)(np.ones((1, images)))[0]) for scorer in scorers)
-        result[metric] = values, differences[~np.isnan(differences)]
+        result[metric] = tuple(values[metric].tolist()), differences[~np.isnan(differences)]
     return result
 
 
-def _two_sided(differences):
+def _resampled(scorers, metrics, resamples, seed, groups):
+    """({metric: float64 [len(scorers)]}, {metric: float64 [len(scorers), resamples]})."""
+    groups = scorers[0].matches.ground_truth.groups if groups is None else groups
+    images = scorers[0].matches.images
+    weights, _, _ = image_weights(images, groups, resamples, seed)
+    ones = np.ones((1, images))
+    values = {metric: np.array([getattr(scorer, metric)(ones)[0] for scorer in scorers], np.float64)
+              for metric in metrics}
+    return values, resample(scorers, metrics, weights)
+
+
+def two_sided(differences):
+    """The 95 % interval of resampled differences, float64 [R] without NaN, and the p-value (see paired_bootstrap).
+
+    Returns:
+      {"low", "high", "p_value"}.
+    """
     low, high = interval(differences)
     smaller = min((differences <= 0).sum(), (differences >= 0).sum())
     return {"low": low, "high": high, "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}

@@ -6,7 +6,8 @@ import math
 from matplotlib.figure import Figure
 
 from tfod_compress.rate_distortion import bd_rate
-from tfod_compress.report import theme, words
+from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
+from tfod_compress.report import findings, theme, words
 from tfod_compress.report.tables import Entry, Table
 
 _GREY = "-gray"
@@ -46,16 +47,26 @@ def _against(anchor, other, regime):
              Entry(words.signed(bd_accuracy(curve, reference))), Entry(words.percent(overlap)))]
 
 
-def bd_accuracy(curve, reference):
-    """Mean difference of two curves [(bpp, weighted mAP)] over the rates (logarithmic) that both reach, or None."""
-    import bjontegaard
+def regimes_of(study):
+    """The regimes of each tuned codec against each other at equal rate, from results.json.
 
-    (rates, values), (reference_rates, reference_values) = (
-        zip(*sorted(dict(points).items()), strict=True) for points in (curve, reference))
-    if max(rates[0], reference_rates[0]) >= min(rates[-1], reference_rates[-1]):
+    Returns:
+      A Table, or None where no codec was tuned.
+    """
+    groups = {}
+    for each in study.results.curve_comparisons:
+        groups.setdefault((each.detector, each.codec, each.b, each.a), []).append(each)
+    rows = []
+    for (detector, codec, b, a), found in groups.items():
+        difference = findings.Difference(tuple(found))
+        low, high = max(each.rates[0] for each in found), min(each.rates[1] for each in found)
+        rows.append((Entry(words.codec_name(codec), detector), Entry(words.regime_name(a)), Entry(words.regime_name(b)),
+                     Entry(words.signed(difference.value), words.interval(difference.low, difference.high)),
+                     Entry(f"{words.rate(low)} to {words.rate(high)}"), Entry(difference.verdict)))
+    if not rows:
         return None
-    return float(bjontegaard.bd_psnr(reference_rates, reference_values, rates, values, method="pchip",
-                                     require_matching_points=False, min_overlap=0))
+    return Table((Entry("codec"), Entry("regime"), Entry("against"), Entry("BD-mAP", "at equal rate"),
+                  Entry("rates", "bits/pixel"), Entry("difference")), tuple(rows))
 
 
 def points(series, regime):

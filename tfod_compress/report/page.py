@@ -67,7 +67,8 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         lmu=_lmu_sentence() if drawn["kept"] else "",
         curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
         tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
-        codecs=comparing.codecs_of(series_list), grey=comparing.grey_of(series_list), times=comparing.times_of(study),
+        codecs=comparing.codecs_of(series_list), tuned=comparing.regimes_of(study),
+        grey=comparing.grey_of(series_list), times=comparing.times_of(study),
         comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
     _write_figures(study.path / "figures", [d for group in drawn.values() for d in group])

@@ -101,6 +101,20 @@ class Comparison(pydantic.BaseModel):
         )
 
 
+class CurveComparison(pydantic.BaseModel):
+    """Two regimes of a codec at equal rate: the mean difference a - b over the rates that both reach."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    detector: str
+    codec: str
+    a: str
+    b: str
+    rates: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat]
+    value: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat
+    high: pydantic.FiniteFloat
+
+
 class Timing(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     stage: str
@@ -120,6 +134,7 @@ class Results(pydantic.BaseModel):
     regime_training: dict[str, Any] = {}
     points: list[Point] = pydantic.Field(min_length=1)
     comparisons: list[Comparison] = []
+    curve_comparisons: list[CurveComparison] = []
     timings: list[Timing] = []
     complete: bool = True
     problems: list[str] = []

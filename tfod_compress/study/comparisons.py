@@ -31,8 +31,7 @@ def compare_all(study, workdir, rows, before):
         sides = [index[point] for point in (a, b)]
         for row in sides:
             if row["evaluation"] not in digests:
-                path = workdir / row["evaluation"] / "detections.json"
-                digests[row["evaluation"]] = hashlib.sha256(path.read_bytes()).hexdigest()
+                digests[row["evaluation"]] = digest(workdir, row)
         record_set, split = sides[0]["record_set"], sides[0]["split"]
         made_from = hashlib.sha256("\0".join(
             [*(digests[row["evaluation"]] for row in sides), *(row["evaluation"] for row in sides),
@@ -51,6 +50,11 @@ def compare_all(study, workdir, rows, before):
             side: {name: row[name] for name in ("regime", "record_set", "quality", "codec", "seed", "fold")}
             for side, row in zip("ab", sides, strict=True)}, **result, "made_from": made_from})
     return made
+
+
+def digest(workdir, row):
+    """SHA-256 of a point's detections, in hexadecimal."""
+    return hashlib.sha256((workdir / row["evaluation"] / "detections.json").read_bytes()).hexdigest()
 
 
 def _key(row):

@@ -9,6 +9,7 @@ from tfod_compress import __version__
 from tfod_compress.files import write_json
 from tfod_compress.study import stamps
 from tfod_compress.study.comparisons import compare_all
+from tfod_compress.study.curve_comparisons import compare_curves
 from tfod_compress.study.graph import points
 from tfod_compress.study.hparams import write_hparams
 
@@ -58,6 +59,8 @@ def write_results(study, workdir, nodes, problems=()):
         "points": [{**row, "psnr_db": manifests[row["record_set"]].get("psnr_db")} for row in rows],
         "summary": _summary(rows, found),
         "comparisons": compare_all(study, workdir, rows, before.get("comparisons", ())),
+        "curve_comparisons": compare_curves(study, workdir, rows, {name: each["bpp"] for name, each in found.items()},
+                                            before.get("curve_comparisons", ())),
         "timings": [{"stage": name, "seconds": stamp["seconds"]} for name, stamp in finished.items()
                     if stamp["seconds"] is not None],
     })

@@ -1,0 +1,87 @@
+"""Regimes of a tuned codec at equal rate: values of the curves, the same resamples on both sides, the report."""
+
+import json
+import shutil
+import types
+
+import pytest
+
+from tests import report_study
+from tfod_compress import report
+from tfod_compress.errors import InputError
+from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
+from tfod_compress.report import comparing
+from tfod_compress.report.study_folder import read_study
+from tfod_compress.study.curve_comparisons import compare_curves
+
+STUDY = types.SimpleNamespace(evaluation=types.SimpleNamespace(resamples=60))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return report_study.write(tmp_path / "study", frames=12, regimes=("off_the_shelf",), resamples=20)
+
+
+def points(folder, share):
+    """(rows, {evaluation: rate}): the study's points, and again as joint_ft at a share of their rates."""
+    rows = json.loads((folder / "results.json").read_text())["points"]
+    rows = [{**row, "fold": None, "split": "val"} for row in rows]
+    rates = {row["evaluation"]: json.loads((folder / row["evaluation"] / "metrics.json").read_text())["bpp"]
+             for row in rows}
+    for row in list(rows):
+        twin = {**row, "regime": "joint_ft", "evaluation": f"joint/{row['record_set']}", "tuned_from": "jpeg-q100"}
+        shutil.copytree(folder / row["evaluation"], folder / twin["evaluation"])
+        rates[twin["evaluation"]] = share * rates[row["evaluation"]]
+        rows.append(twin)
+    return rows, rates
+
+
+def test_the_value_is_that_of_the_curves_and_both_sides_share_resamples(folder):
+    rows, rates = points(folder, 0.5)
+    found, = compare_curves(STUDY, folder, rows, rates, ())
+    accuracies = {row["evaluation"]: json.loads((folder / row["evaluation"] / "metrics.json").read_text())
+                  ["weighted_map"]["value"] for row in rows}
+    curves = {regime: [(rates[row["evaluation"]], accuracies[row["evaluation"]]) for row in rows
+                       if row["regime"] == regime] for regime in ("joint_ft", "off_the_shelf")}
+    assert (found["a"], found["b"], found["codec"]) == ("joint_ft", "off_the_shelf", "jpeg")
+    assert found["value"] == pytest.approx(bd_accuracy(curves["joint_ft"], curves["off_the_shelf"]), abs=1e-12)
+    assert found["value"] > 0 and found["low"] < found["value"] < found["high"]
+    lowest, highest = min(rates.values()), max(rates.values())
+    assert found["rates"] == pytest.approx([2 * lowest, highest / 2])
+
+
+def test_the_same_curve_twice_differs_by_nothing_in_any_resample(folder):
+    rows, rates = points(folder, 1.0)
+    found, = compare_curves(STUDY, folder, rows, rates, ())
+    assert (found["value"], found["low"], found["high"], found["p_value"]) == (0, 0, 0, 1)
+
+
+def test_nothing_is_compared_without_a_tuned_codec_or_a_common_rate(folder):
+    rows, rates = points(folder, 1e-3)
+    assert compare_curves(STUDY, folder, rows, rates, ()) == []
+    assert compare_curves(STUDY, folder, [row for row in rows if "tuned_from" not in row], rates, ()) == []
+
+
+def test_what_was_compared_before_is_taken_over_until_detections_or_rates_change(folder):
+    rows, rates = points(folder, 0.5)
+    found = compare_curves(STUDY, folder, rows, rates, ())
+    shutil.rmtree(folder / "tfrecords")  # what computing would need
+    assert compare_curves(STUDY, folder, rows, rates, found) == found
+    for changed in (rates | {rows[0]["evaluation"]: 9.0}, rates):
+        if changed is rates:
+            (folder / rows[-1]["evaluation"] / "detections.json").write_text("[]")
+        with pytest.raises(InputError, match="no such record set"):
+            compare_curves(STUDY, folder, rows, changed, found)
+
+
+def test_the_report_tells_them(folder):
+    rows, rates = points(folder, 0.5)
+    results = json.loads((folder / "results.json").read_text())
+    results["curve_comparisons"] = compare_curves(STUDY, folder, rows, rates, ())
+    (folder / "results.json").write_text(json.dumps(results))
+    (codec, regime, against, value, common, verdict), = comparing.regimes_of(read_study(folder)).rows
+    assert (codec.text, regime.text, against.text) == ("JPEG", "jointly fine-tuned", "off the shelf")
+    assert value.text.startswith("+") and value.small.startswith("[") and " to " in common.text
+    assert verdict.text in ("shown", "not shown")
+    report.make_report(folder)
+    assert "its regimes are compared over whole curves" in (folder / "report.html").read_text(encoding="utf-8")
