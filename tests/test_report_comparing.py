@@ -9,7 +9,7 @@ import pytest
 from tests import report_study
 from tfod_compress import report
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
-from tfod_compress.report import comparing, findings, interactive, safe_compression, words
+from tfod_compress.report import comparing, figures, findings, interactive, safe_compression, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -52,6 +52,22 @@ def test_bd_accuracy_is_the_mean_distance_of_the_curves():
     reference = [(2.0**power, 0.1 * power + 0.3) for power in range(5)]
     assert bd_accuracy([(bpp, value + 0.05) for bpp, value in reference], reference) == pytest.approx(0.05)
     assert bd_accuracy([(100 * bpp, value) for bpp, value in reference], reference) is None
+
+
+def test_lossless_frames_are_a_line_and_no_point_of_the_curve(one, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(one, folder)
+    text = (folder / "results.json").read_text()
+    assert "PNG" not in figures.rate_accuracy(findings.series_of(read_study(folder))).svg
+    results = json.loads(text)
+    for point in results["points"]:
+        if point["quality"] == 100:
+            point.update(codec="png", quality=None)
+    (folder / "results.json").write_text(json.dumps(results))
+    series, = findings.series_of(read_study(folder))
+    svg = figures.rate_accuracy([series]).svg
+    assert f"PNG, {words.rate(series.reference.bpp)} bits per pixel" in svg
+    assert ">q40<" in svg and ">q100<" not in svg
 
 
 def test_grey_is_set_beside_colour(one, tmp_path):

@@ -39,8 +39,10 @@ def rate_accuracy(series_list):
             panel.set_xlabel("bits per pixel (log scale)")
             panel.set_ylabel("weighted mAP at IoU 0.5")
         # Shifted points do not count for matplotlib's own limits.
-        tops = [_top(cell) for s in series_list for row in s.rows for cell in row.cells.values()]
-        panels[0].set_ylim(0, min(1.05, 1.15 * max(tops) + 0.01))
+        found = [cell.estimate("weighted_map") for s in series_list for row in s.rows for cell in row.cells.values()]
+        lowest, highest = min(map(_low, found)), max(map(_high, found))
+        bottom = math.floor(10 * lowest) / 10 if lowest > highest / 2 else 0
+        panels[0].set_ylim(bottom, min(1.05, highest + 0.15 * (highest - bottom) + 0.01))
         return theme.finish(figure, "rate_accuracy",
                             "Line chart: weighted mAP against bits per pixel, one line per regime; the numbers are in "
                             "the table of results.")
@@ -49,31 +51,60 @@ def rate_accuracy(series_list):
 def _rate_accuracy_panel(figure, panel, series_list):
     panel.set_xscale("log")
     handles = []
-    several_codecs = len(series_list) > 1
-    for codec_index, series in enumerate(series_list):
+    # The codec with the most regimes has the plain lines.
+    by_regimes = sorted(series_list, key=lambda series: -len(series.regimes()))
+    for codec_index, series in enumerate(by_regimes):
         regimes = series.regimes()
+        together = [regime for regime in regimes if any(_is_shared(row) for row in _curve(series, regime))]
         for order, regime in enumerate(regimes):
-            rows = [row for row in series.rows if regime in row.cells]
+            rows = _curve(series, regime)
             found = [row.cells[regime].estimate("weighted_map") for row in rows]
             colour, marker = theme.regime_style(regime, order)
             label = words.regime_name(regime)
-            if several_codecs:
+            if len(series_list) > 1:
                 label = f"{label}, {words.codec_name(series.codec)}"
-            # Points of one rate would hide each other: each regime stands a little beside the last.
-            aside = ScaledTranslation((order - (len(regimes) - 1) / 2) * 5 / 72, 0, figure.dpi_scale_trans)
-            low = [max(0.0, e.value - (e.value if e.low is None else e.low)) for e in found]
-            high = [max(0.0, (e.value if e.high is None else e.high) - e.value) for e in found]
+            # Points of one rate would hide each other: each such regime stands a little beside the last.
+            steps = together.index(regime) - (len(together) - 1) / 2 if regime in together else 0
+            aside = ScaledTranslation(steps * 5 / 72, 0, figure.dpi_scale_trans)
             style = {"color": theme.stand_in(colour), "marker": marker, "markersize": 6.5,
                      "linestyle": _LINE_STYLES[codec_index % len(_LINE_STYLES)]}
-            panel.errorbar([r.bpp for r in rows], [e.value for e in found], yerr=[low, high], capsize=3, elinewidth=1.3,
-                           transform=panel.transData + aside, **style)
+            panel.errorbar([row.bpp for row in rows], [e.value for e in found],
+                           yerr=[[e.value - _low(e) for e in found], [_high(e) - e.value for e in found]], capsize=3,
+                           elinewidth=1.3, transform=panel.transData + aside, **style)
             handles.append(Line2D([], [], label=label, **style))
-        _mark_qualities(panel, series)
-    panel.set_xlim(*_wide_limits([r.bpp for s in series_list for r in s.rows]))
+        _mark_qualities(panel, series, below=codec_index % 2)
+    handles += _lossless(panel, series_list)
+    panel.set_xlim(*_wide_limits([row.bpp for s in series_list for regime in s.regimes() for row in _curve(s, regime)]))
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.legend(handles=handles, loc="lower right")
+
+
+def _curve(series, regime):
+    """The rows of a regime that are the codec's own, or all where there is none."""
+    rows = [row for row in series.rows if regime in row.cells]
+    return [row for row in rows if row.codec == series.codec] or rows
+
+
+def _is_shared(row):
+    return len(row.cells) > 1
+
+
+def _lossless(panel, series_list):
+    """Draws what the codecs are measured against, where it is another's: a line, as its rate lies far to the right.
+
+    Returns:
+      [its handle of the legend].
+    """
+    for series in series_list:
+        row = series.reference
+        if row.codec != series.codec and len(series.rows) > 1 and "off_the_shelf" in row.cells:
+            found = row.cells["off_the_shelf"].estimate("weighted_map")
+            style = {"color": theme.stand_in("muted"), "linestyle": "-", "linewidth": 1}
+            panel.axhline(found.value, **style)
+            return [Line2D([], [], label=f"{row.name}, {words.rate(row.bpp)} bits per pixel", **style)]
+    return []
 
 
 def _wide_limits(rates):
@@ -81,15 +112,16 @@ def _wide_limits(rates):
     return low / 1.35, high * 1.35
 
 
-def _mark_qualities(panel, series):
-    """Writes the codec's quality under the curve, where the point of the rate axis is."""
+def _mark_qualities(panel, series, below):
+    """Writes the codec's quality at its points, where they are on the rate axis; a tuned codec's is in the table."""
     for row in series.rows:
-        if row.quality is None:
+        if row.quality is None or "off_the_shelf" not in row.cells or row.codec != series.codec:
             continue
-        top = max(_top(cell) for cell in row.cells.values())
-        panel.annotate(f"q{row.quality}" if isinstance(row.quality, (int, float)) else str(row.quality), (row.bpp, top),
-                       xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8.5,
-                       color=theme.stand_in("muted"))
+        found = [cell.estimate("weighted_map") for cell in row.cells.values()]
+        panel.annotate(f"q{row.quality}" if isinstance(row.quality, (int, float)) else str(row.quality),
+                       (row.bpp, min(map(_low, found)) if below else max(map(_high, found))),
+                       xytext=(0, -5 if below else 5), textcoords="offset points", ha="center",
+                       va="top" if below else "bottom", fontsize=8.5, color=theme.stand_in("muted"))
 
 
 def accuracy_kept(series_list, curves):
@@ -134,9 +166,12 @@ def accuracy_kept(series_list, curves):
                             "against JPEG quality; this study's and published ones.")
 
 
-def _top(cell):
-    found = cell.estimate("weighted_map")
-    return found.value if found.high is None else found.high
+def _low(estimate):
+    return estimate.value if estimate.low is None else min(estimate.low, estimate.value)
+
+
+def _high(estimate):
+    return estimate.value if estimate.high is None else max(estimate.high, estimate.value)
 
 
 def training_loss(scalars, regime_of_model):
