@@ -1,19 +1,23 @@
 """The report: numbers equal to the metrics, no claim beyond an interval, nothing from outside, text stays text."""
 
 import csv
+import dataclasses
 import html.parser
+import io
 import json
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests import report_study
 from tfod_compress import report
 from tfod_compress.errors import InputError
-from tfod_compress.report import findings, gallery, heat_maps, interactive, tables, theme, words
+from tfod_compress.report import contact_sheet, findings, gallery, heat_maps, interactive, tables, theme, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -229,8 +233,26 @@ def test_every_figure_is_drawn_and_right_on_dark_ground(finished):
     assert all(f"--{name}:" in text for name in theme.COLOURS)
 
 
+def test_the_pictures_are_files_too_with_every_view_and_its_boxes(finished):
+    series, = findings.series_of(read_study(finished))
+    truth, = gallery.ground_truth(read_study(finished), series)
+    frames = gallery.make_gallery(read_study(finished), series, truth)
+    files = sorted((finished / "figures").glob("pictures_*.jpg"))
+    assert [path.stem.rsplit("_", 1)[1] for path in files] == ["1", "2", "3"] and len(frames) == 3
+    for path, frame in zip(files, frames, strict=True):
+        assert path.read_bytes() == contact_sheet.draw(frame)
+        drawn, bare = (np.asarray(Image.open(io.BytesIO(contact_sheet.draw(each)))).astype(int) for each in (
+            frame, dataclasses.replace(frame, views=tuple(dataclasses.replace(v, boxes=()) for v in frame.views))))
+        rows, columns = -(-len(frame.views) // contact_sheet.COLUMNS), contact_sheet.COLUMNS
+        changed = np.abs(drawn - bare).max(axis=2)
+        height, width = changed.shape[0] // rows, changed.shape[1] // columns
+        for number, view in enumerate(frame.views):
+            top, left = number // columns * height, number % columns * width
+            assert (changed[top:top + height, left:left + width].max() > 60) == bool(view.boxes)
+
+
 def test_same_folder_same_bytes(study):
-    before = {path: path.read_bytes() for path in study.rglob("*") if path.suffix in (".html", ".svg", ".csv")}
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.suffix in (".html", ".svg", ".csv", ".jpg")}
     report.make_report(study)
     assert {path: path.read_bytes() for path in before} == before
 

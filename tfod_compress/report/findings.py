@@ -123,6 +123,12 @@ class Series:
     def name(self):
         return f"{self.detector}, {words.codec_name(self.codec)}"
 
+    @property
+    def slug(self):
+        """Its name as a part of a file's."""
+        return "_".join("".join(c if c.isalnum() else "-" for c in text).strip("-")
+                        for text in (self.detector, self.codec))
+
     def regimes(self):
         """The regimes that occur, in the order of words.REGIMES, unknown ones last."""
         present = {regime for row in self.rows for regime in row.cells}

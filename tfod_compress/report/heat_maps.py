@@ -101,7 +101,7 @@ def _heat_map(series, rows, name, summary, to_one=True):
             panel.text(position[start] + 0.05, -0.3, words.regime_name(columns[start][1]), fontsize=9, va="bottom",
                        color=theme.stand_in("ink"))
         panel.set_xlabel(f"{words.codec_name(series.codec)} quality")
-        return theme.finish(figure, f"{name}_{_slug(series.detector)}_{_slug(series.codec)}",
+        return theme.finish(figure, f"{name}_{series.slug}",
                             f"Heat map: {summary}, {series.name}.")
 
 
@@ -130,7 +130,3 @@ def _short_setting(row):
 
 def _or_nan(value):
     return math.nan if value is None else value
-
-
-def _slug(text):
-    return "".join(c if c.isalnum() else "-" for c in text).strip("-")

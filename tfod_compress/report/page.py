@@ -15,6 +15,7 @@ from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.report import (
     comparing,
+    contact_sheet,
     figures,
     findings,
     gallery,
@@ -71,7 +72,8 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         grey=comparing.grey_of(series_list), times=comparing.times_of(study),
         comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
-    _write_figures(study.path / "figures", [d for group in drawn.values() for d in group])
+    _write_figures(study.path / "figures", [d for group in drawn.values() for d in group],
+                   {series.slug: pictures.get(series.name, ()) for series in series_list})
     with atomic_file(study.path / "results.csv", "w") as file:
         tables.write_csv(file, study, series_list)
     report = pathlib.Path(study_dir) / "report.html"
@@ -154,9 +156,13 @@ def _template():
     return environment.get_template("report.html.j2")
 
 
-def _write_figures(folder, drawings):
-    """figures/ holds exactly the report's figures: those of an earlier report with other detectors go."""
+def _write_figures(folder, drawings, pictures):
+    """figures/ holds exactly the report's figures and pictures: those of an earlier report with other detectors go."""
     shutil.rmtree(folder, ignore_errors=True)
     for drawing in drawings:
         with atomic_file(folder / f"{drawing.name}.svg", "w") as file:
             file.write(drawing.file_text())
+    for slug, frames in pictures.items():
+        for number, frame in enumerate(frames, start=1):
+            with atomic_file(folder / f"pictures_{slug}_{number}.jpg") as file:
+                file.write(contact_sheet.draw(frame))
