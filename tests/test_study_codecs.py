@@ -161,6 +161,16 @@ def test_the_demo_answers_what_it_was_made_for():
     assert plan.fine_tuning.steps == plan.codec_tuning.steps and plan.fine_tuning.set == plan.codec_tuning.set
 
 
+def test_the_longer_demo_shares_everything_before_fine_tuning():
+    """Codecs, record sets and the detector off the shelf are the same, so its runs can take them over."""
+    short, long = ({node.name: node.text for node in study.graph(study.read(STUDIES / f"{name}.yaml"), "w")}
+                   for name in ("end_to_end_demo", "end_to_end_demo_steps"))
+    tuned = [name for name in long if "_ft-" in name]
+    assert len(tuned) == 21 and set(long) <= set(short)
+    assert {name for name in long if long[name] != short[name]} == {n for n in tuned if n.startswith("config")}
+    assert all("'train_config.num_steps: 600'" in long[name] for name in tuned if name.startswith("config"))
+
+
 @pytest.mark.slow
 def test_codecs_and_detectors_are_tuned_in_a_small_study(run_tool, tmp_path):
     """All regimes through the command; each tuned codec's points lie at the rate of its own record set."""
