@@ -89,15 +89,11 @@ def bootstrap(ground_truth, detections, metrics=METRICS, score_threshold=0.5, re
 
 def intervals(scorer, metrics, resamples, seed, groups=None):
     """As `bootstrap`, for a Scorer."""
-    groups = scorer.matches.ground_truth.groups if groups is None else groups
-    images = scorer.matches.images
-    weights, _, _ = image_weights(images, groups, resamples, seed)
-    samples = resample([scorer], metrics, weights)
-    ones = np.ones((1, images))
+    values, samples = _resampled([scorer], metrics, resamples, seed, groups)
     result = {}
     for metric in metrics:
         low, high = interval(samples[metric][0])
-        result[metric] = {"value": float(getattr(scorer, metric)(ones)[0]), "low": low, "high": high}
+        result[metric] = {"value": float(values[metric][0]), "low": low, "high": high}
     return result
 
 
@@ -137,18 +133,14 @@ def resampled(ground_truth, detections, metric="weighted_map", resamples=1000, s
     Args:
       ground_truth: GroundTruth.
       detections: list of D Detections on it.
-      metric: one of METRICS.
-      resamples: see image_weights.
-      seed: see image_weights.
-      groups: int64 [I]; by default the ground truth's own.
-      score_threshold: of F1.
+      metric: as for paired_bootstrap, and so is what is raised.
+      resamples: likewise.
+      seed: likewise.
+      groups: likewise.
+      score_threshold: likewise.
 
     Returns:
       (float64 [D], float64 [D, resamples]), NaN where the metric is undefined.
-
-    Raises:
-      ValueError: for an unknown metric.
-      InputError: where detections do not fit the ground truth.
     """
     scorers = _scorers(ground_truth, detections, score_threshold, (metric,))
     values, samples = _resampled(scorers, (metric,), resamples, seed, groups)
