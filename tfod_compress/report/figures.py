@@ -55,7 +55,7 @@ def _rate_accuracy_panel(figure, panel, series_list):
     by_regimes = sorted(series_list, key=lambda series: -len(series.regimes()))
     for codec_index, series in enumerate(by_regimes):
         regimes = series.regimes()
-        together = [regime for regime in regimes if any(_is_shared(row) for row in _curve(series, regime))]
+        together = [regime for regime in regimes if any(len(row.cells) > 1 for row in _curve(series, regime))]
         for order, regime in enumerate(regimes):
             rows = _curve(series, regime)
             found = [row.cells[regime].estimate("weighted_map") for row in rows]
@@ -85,10 +85,6 @@ def _curve(series, regime):
     """The rows of a regime that are the codec's own, or all where there is none."""
     rows = [row for row in series.rows if regime in row.cells]
     return [row for row in rows if row.codec == series.codec] or rows
-
-
-def _is_shared(row):
-    return len(row.cells) > 1
 
 
 def _lossless(panel, series_list):

@@ -32,24 +32,22 @@ def compare_curves(study, workdir, rows, rates, before):
     known = {entry["made_from"]: entry for entry in before if entry.get("made_from")}
     made = []
     for (detector, seed, fold, codec), members in _tuned(rows).items():
-        curves = {regime: own for regime, own in members.items() if len({rates[row["evaluation"]] for row in own}) > 1}
-        made_from = hashlib.sha256("\0".join(
-            [str(study.evaluation.resamples)] + [f"{row['evaluation']} {rates[row['evaluation']]} "
-                                                 f"{comparisons.digest(workdir, row)}"
-                                                 for own in curves.values() for row in own]).encode()).hexdigest()[:32]
-        samples = None
+        curves = {regime: [(rates[row["evaluation"]], row) for row in group] for regime, group in members.items()}
+        curves = {regime: curve for regime, curve in curves.items() if len({rate for rate, _ in curve}) > 1}
+        own = [row for curve in curves.values() for _, row in curve]
+        made_from = _made_from(study, workdir, own, rates)
+        samples = {}
         for b, a in itertools.combinations(curves, 2):
-            common = common_rates(*([(rates[row["evaluation"]], 0.0) for row in curves[regime]] for regime in (a, b)))
+            common = common_rates(curves[a], curves[b])
             key = f"{made_from} {a} {b}"
             if common is None:
                 continue
             if key not in known:
-                samples = samples or _samples(study, workdir, curves)
+                samples = samples or _samples(study, workdir, own)
                 known[key] = {
                     "metric": "weighted_map", "detector": detector, "codec": codec, "seed": seed, "fold": fold,
                     "a": a, "b": b, "rates": list(common), "made_from": key,
-                    **_difference(*([(rates[row["evaluation"]], samples[row["evaluation"]]) for row in curves[regime]]
-                                    for regime in (a, b)))}
+                    **_difference(curves[a], curves[b], samples)}
             made.append(known[key])
     return made
 
@@ -65,11 +63,16 @@ def _tuned(rows):
     return found
 
 
-def _samples(study, workdir, curves):
+def _made_from(study, workdir, rows, rates):
+    """A digest of what the comparisons of these points depend on."""
+    parts = [f"{row['evaluation']} {rates[row['evaluation']]} {comparisons.digest(workdir, row)}" for row in rows]
+    return hashlib.sha256("\0".join([str(study.evaluation.resamples), *parts]).encode()).hexdigest()[:32]
+
+
+def _samples(study, workdir, rows):
     """{evaluation: float64 [1 + R]} of weighted mAP: its value, then those of the same resamples for every point."""
     from tfod_compress.records import RecordSet
 
-    rows = [row for own in curves.values() for row in own]
     frames = metrics.record_set_ground_truth(RecordSet(workdir / "tfrecords" / rows[0]["record_set"]), rows[0]["split"])
     detections = [metrics.load_detections(workdir / row["evaluation"] / "detections.json", frames) for row in rows]
     values, samples = metrics.resampled(frames, detections, "weighted_map", study.evaluation.resamples, seed=0)
@@ -77,8 +80,11 @@ def _samples(study, workdir, curves):
     return {row["evaluation"]: np.append(value, own) for row, value, own in zip(rows, values, samples, strict=True)}
 
 
-def _difference(curve, reference):
-    """{"value", "low", "high", "p_value"} of curves [(bpp, float64 [1 + R])]."""
-    value, *resampled = (bd_accuracy(*([(bpp, accuracies[number]) for bpp, accuracies in points]
-                                       for points in (curve, reference))) for number in range(len(curve[0][1])))
+def _difference(curve, reference, samples):
+    """{"value", "low", "high", "p_value"} of curves [(bpp, row)] with the accuracies that `_samples` gives."""
+    def at(number, points):
+        return [(rate, samples[row["evaluation"]][number]) for rate, row in points]
+
+    count = len(next(iter(samples.values())))
+    value, *resampled = (bd_accuracy(at(number, curve), at(number, reference)) for number in range(count))
     return {"value": value, **metrics.two_sided(np.array(resampled))}
