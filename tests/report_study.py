@@ -98,7 +98,7 @@ def _record_set(folder, images, labels, quality, names):
             none = np.zeros(len(table), bool)
             boxes = Boxes(table[:, :4], table[:, 4].astype(np.int64), none, none, None, None, [], 0, 0)
             height, width = image.shape[:2]
-            part = example.features_of_frame(source_id, f"{source_id}.bmp", width, height, boxes)
+            part = example.features_of_frame(source_id, f"{source_id}.bmp", width, height, boxes, names)
             data = example.build(part, coded.getvalue(), "jpeg", coded.tell())
             header, footer = framing.frame(data)
             file.write(header + data + footer)

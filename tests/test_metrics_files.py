@@ -109,7 +109,7 @@ def test_record_set_boxes_become_pixels():
         count = len(boxes)
         return types.SimpleNamespace(source_id=name, height=100, width=200, boxes=np.array(boxes, np.float32),
                                      class_ids=np.ones(count, np.int64), difficult=np.zeros(count, bool),
-                                     is_crowd=np.zeros(count, bool))
+                                     is_crowd=np.zeros(count, bool), areas=np.zeros(count))
 
     examples = [example("b", [[0.1, 0.2, 0.5, 0.9]]), example("a", np.zeros((0, 4)))]
     record_set = types.SimpleNamespace(path="set", manifest={}, label_map={1: "car"}, examples=lambda split: examples)

@@ -54,7 +54,7 @@ def table(boxes, frame_weights, label_map):
     before, after = shares(boxes), shares(boxes, frame_weights)
     return {label_map.get(index + 1, f"class {index + 1}"): {"records": float(before[index]),
                                                              "sampled": float(after[index])}
-            for index in range(len(before))}
+            for index in range(len(before)) if index + 1 in label_map or before[index]}
 
 
 def describe(boxes, frame_weights, label_map):

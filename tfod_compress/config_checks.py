@@ -89,8 +89,6 @@ def check(config, record_set, boxes):
     """
     _check_paths(config)
     ids = sorted(record_set.label_map)
-    if ids != list(range(1, len(ids) + 1)):
-        raise InputError(f"{record_set.path}/label_map.pbtxt: ids {ids} must be 1 to {len(ids)}, as the model counts")
     model = getattr(config.model, config.model.WhichOneof("model"))
     highest = int(boxes.class_ids.max()) if len(boxes.class_ids) else 0
     if model.num_classes < max(ids[-1], highest):

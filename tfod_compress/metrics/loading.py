@@ -30,12 +30,15 @@ def record_set_ground_truth(record_set, split):
     image = np.repeat(np.arange(len(ids)), [len(labels["boxes"]) for labels in examples])
     boxes = _stack([labels["boxes"] for labels in examples], np.float64, (0, 4))
     pixels = to_pixels(boxes, sizes[image])
+    areas = pixels[:, 2] * pixels[:, 3]
+    if record_set.manifest.get("areas") == "labels":
+        areas = _stack([labels["areas"] for labels in examples], np.float64)
     return GroundTruth(
         image_ids=ids, sizes=sizes, class_names=dict(record_set.label_map), image=image, boxes=pixels,
         class_ids=_stack([labels["class_ids"] for labels in examples], np.int64),
         difficult=_stack([labels["difficult"] for labels in examples], bool),
         is_crowd=_stack([labels["is_crowd"] for labels in examples], bool),
-        areas=pixels[:, 2] * pixels[:, 3], groups=sequence_groups(ids, record_set.manifest.get("split_by")), name=name)
+        areas=areas, groups=sequence_groups(ids, record_set.manifest.get("split_by")), name=name)
 
 
 def sequence_groups(image_ids, split_by):
@@ -166,7 +169,7 @@ def _labels_of(example):
     """The labels alone: the pixels of a whole record set must not be held."""
     return {"source_id": example.source_id, "size": (example.height, example.width),
             "boxes": np.asarray(example.boxes, np.float64).reshape(-1, 4), "class_ids": example.class_ids,
-            "difficult": example.difficult, "is_crowd": example.is_crowd}
+            "areas": example.areas, "difficult": example.difficult, "is_crowd": example.is_crowd}
 
 
 def _stack(arrays, dtype, empty=(0,)):

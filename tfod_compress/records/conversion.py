@@ -17,7 +17,9 @@ from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
-from tfod_compress.records import bitstreams, folders, publish, sequences, shards, survey, workers
+from tfod_compress.labels import label_map as label_maps
+from tfod_compress.labels.classes import AUTO, found_label_map
+from tfod_compress.records import bitstreams, folders, publish, sequences, shards, sources, survey, workers
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
 # Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.
@@ -37,13 +39,12 @@ class Made:
 
 
 def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", codec_model=None,
-            qualities=(None,),
-            target_bpp=None, rate_per_frame=False,
-            label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
-            split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
-            unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0, duplicates="together",
-            measure="sample", record_set=None,
-            keep_bitstreams=None, overwrite=False, command=None, say=lambda line: None):
+            qualities=(None,), target_bpp=None, rate_per_frame=False, label_format="auto",
+            label_map=label_maps.DEFAULT, class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0,
+            split_by=None, split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip",
+            max_broken=0.05, unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0,
+            duplicates="together", measure="sample", record_set=None, keep_bitstreams=None, overwrite=False,
+            command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
     Args:
@@ -57,7 +58,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         frames is nearest below.
       rate_per_frame: with `target_bpp`, each frame gets the quality whose rate is nearest below.
       label_format: see `open_labels`.
-      class_map: YAML file of class names, or None.
+      label_map: one of `label_map.shipped`, a label_map.pbtxt, or "auto" for the names that the labels have.
+      class_map: YAML file from the labels' class names to those of the label map, or None.
       names_file: YOLO's file of class names, or None; see `open_labels`.
       val_fraction: share of the frames, 0 to 1.
       test_fraction: likewise.
@@ -104,7 +106,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     if record_set is not None:
         targets = {_only(targets, record_set): pathlib.Path(output) / record_set}
-    names = read_class_map(class_map) if class_map else {}
+    known = None if label_map == AUTO else label_maps.load(label_map)
+    names = read_class_map(class_map, known) if class_map else {}
     found = find_frames(frames)
     if 0 < max_frames < len(found):
         say(f"{max_frames} of {len(found)} frames are taken (--max_frames)")
@@ -115,11 +118,11 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         split_by = None if split_files else sequences_by
     source, label_format = open_labels(
         labels, label_format, [frame.source_id for frame in found], names_file, may_be_empty=unlabelled == "negative")
-    mapping = ClassMap(names, ignored_names(label_format))
-    job = workers.Job(codec, options, source, mapping, min_box_px, max_pixels)
+    job = workers.Job(codec, options, source, min_box_px, max_pixels)
     with workers.pool(job, workers_count) as pool:
-        good, broken = survey.usable(frames, found, source, mapping, pool.run, on_broken=on_broken,
-                                     max_broken=max_broken, unlabelled=unlabelled, say=say)
+        good, broken, counts = survey.usable(frames, found, source, pool.run, on_broken=on_broken,
+                                             max_broken=max_broken, unlabelled=unlabelled, say=say)
+        mapping = _class_map(known, names, ignored_names(label_format), counts, source.path, say)
         if sequences_by:
             sequences.check_sizes(good, sequences_by)
         found = survey.divide(
@@ -135,8 +138,13 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                 "test_fraction": test_fraction, "split_files": bool(split_files), "folds": folds, "seed": seed,
                 "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
                 "max_pixels": max_pixels, "duplicates": duplicates, "measure": measure, **found.digests()}
-        head |= {"command": command or _command(), "warnings": found.warnings}
-        todo, split_names = _shards(found, num_shards, measure, seed, sequences_by)
+        if mapping.label_map != label_maps.load(label_maps.DEFAULT):  # which earlier versions did not write down
+            plan["label_map"] = [[number, name] for number, name in mapping.label_map.items()]
+        head |= {"command": command or _command(), "warnings": found.warnings,
+                 "sources": sources.summary(look for _, look in found.good)}
+        if found.has_areas:
+            head["areas"] = "labels"
+        todo, split_names = _shards(found, num_shards, measure, seed, mapping, sequences_by)
         with folders.locked(targets.values()):
             return _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_bitstreams, pool, say)
 
@@ -145,6 +153,17 @@ def shard_count(frames, asked):
     """Files for a split: `asked` of them, or by size: 10 frames each up to 16 files, then 500 frames each."""
     count = asked or max(min(-(-frames // SMALL_SHARD), MAX_SMALL_SHARDS), -(-frames // LARGE_SHARD))
     return min(count, frames)
+
+
+def _class_map(known, names, ignored, counts, labels, say):
+    """`ClassMap` into the label map `known`, or for None into that of the names that there are."""
+    if known is None:
+        known, boxes = found_label_map(counts, names, ignored)
+        say(f"label map of {len(known)} classes, with their boxes: " + ", ".join(
+            f"{number} {name} ({boxes[name]})" for number, name in known.items()))
+    mapping = ClassMap(known, names, ignored)
+    mapping.check(counts, labels)
+    return mapping
 
 
 def _wanted(coder, qualities, target_bpp, rate_per_frame):
@@ -186,6 +205,11 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
     """Writes the record sets that are not there yet; the caller holds their locks."""
     plans = {key: {**plan, **_entries(key)} for key in targets}
     due = folders.choose(targets, plans, overwrite)
+    if found.has_areas:
+        for key in targets:
+            if key not in due and "areas" not in folders.read_manifest(targets[key]):
+                say(f"{targets[key]}: made before COCO's areas were kept, so APs, APm and APl go by box areas; "
+                    "--overwrite makes it anew")
     growing = {key: folders.unfinished(targets[key]) for key in due}
     # Where only the last step is missing, the notes about shards may be gone already.
     partial = {key: folder for key, folder in growing.items()
@@ -209,7 +233,7 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
         _write(tasks, len(partial), pool)
         for key in partial:
             publish.describe(growing[key], [shard.name for shard in todo], split_names, found.broken,
-                             plans[key], {**head, **_entries(key), **rates.get(key, {})})
+                             todo[0].class_map.label_map, plans[key], {**head, **_entries(key), **rates.get(key, {})})
         for quality in due:
             folders.publish(targets[quality], [shards.note_path("", shard.name).name for shard in todo])
     except BaseException as error:
@@ -314,7 +338,7 @@ def _write(tasks, sets, pool):
             pass
 
 
-def _shards(found, num_shards, measure, seed, sequences_by):
+def _shards(found, num_shards, measure, seed, class_map, sequences_by):
     """([Shard] without folders, [split names]).
 
     Neighbouring frames go to different shards of their split; with `sequences_by`, whole sequences.
@@ -335,7 +359,7 @@ def _shards(found, num_shards, measure, seed, sequences_by):
         for name, part in zip(shards.shard_names(side, len(parts)), parts, strict=True):
             frames = [frame for sequence in part for frame in sequence]
             made.append(shards.Shard(
-                name, side, frames, measured.intersection(frame.source_id for frame in frames), {},
+                name, side, frames, measured.intersection(frame.source_id for frame in frames), {}, class_map,
                 sequences=tuple(map(len, part)) if sequences_by else ()))
     return made, order
 

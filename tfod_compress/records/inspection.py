@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tfod_compress.errors import InputError
+from tfod_compress.records import sources
 from tfod_compress.records.example import parse
 from tfod_compress.records.framing import read_records
 from tfod_compress.records.record_set import RecordSet
@@ -55,6 +56,8 @@ class Inspection:
         manifest = self.manifest
         lines = [f"{self.name}: codec {manifest.get('codec')}, quality {manifest.get('quality')}, "
                  f"{manifest.get('codec_version')}, made by {manifest.get('version')}"]
+        if "sources" in manifest:
+            lines.append(sources.told(manifest["sources"]))
         for name, split in self.splits.items():
             bits = np.array(split.coded_bits or [0.0])
             lines += [

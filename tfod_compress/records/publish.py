@@ -3,7 +3,7 @@
 import csv
 
 from tfod_compress.files import atomic_file, write_json
-from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import shards
 
 CSV_COLUMNS = {
@@ -13,7 +13,7 @@ CSV_COLUMNS = {
 }
 
 
-def describe(folder, names, splits, broken, plan, manifest):
+def describe(folder, names, splits, broken, label_map, plan, manifest):
     """Writes everything but the shards.
 
     Args:
@@ -21,13 +21,14 @@ def describe(folder, names, splits, broken, plan, manifest):
       names: the shards' names, in order.
       splits: names of the splits.
       broken: [(path, reason)].
+      label_map: {class id: name}.
       plan: what decides the bytes; goes into the manifest.
       manifest: the manifest's other entries that are known before.
 
     Returns:
       The manifest.
     """
-    totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(LABEL_MAP.values(), 0), "pixels": 0,
+    totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(label_map.values(), 0), "pixels": 0,
               "coded_bytes": 0, "stored_bytes": 0, "files": {}, "negatives": 0, "clipped_boxes": 0, "dropped_boxes": 0,
               "ignored_boxes": 0}
     measured, per_frame = [], manifest.get("rate_per_frame", False)
@@ -62,8 +63,7 @@ def describe(folder, names, splits, broken, plan, manifest):
             row(item)
     totals["frames"]["broken"] = len(broken)
     with atomic_file(folder / "label_map.pbtxt", "w") as file:
-        for number, name in LABEL_MAP.items():
-            file.write(f"item {{\n  id: {number}\n  name: '{name}'\n}}\n")
+        file.write(label_maps.text(label_map))
     for name in (*CSV_COLUMNS, "label_map.pbtxt"):
         totals["files"][name] = shards.file_sha256(folder / name)
     manifest = {

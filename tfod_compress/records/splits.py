@@ -46,19 +46,21 @@ def assign(keys, fractions, seed):
 
     Returns:
       [split name], one for each frame. Each split with a share above zero gets at least one group where there
-      are enough groups for all, "train" included.
+      are enough groups for all, "train" included unless the others' shares are all there is.
     """
     sizes = {}
     for key in keys:
         sizes[key] = sizes.get(key, 0) + 1
     order = sorted(sizes, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
     wanted = [(name, share) for name, share in fractions.items() if share > 0]
-    side = {}
+    side, rest = {}, "train"
+    if wanted and sum(share for _, share in wanted) >= 1:
+        rest = wanted[-1][0]
     for place, (name, share) in enumerate(wanted):
         target, have = share * len(keys), 0
         free = [key for key in order if key not in side]
         # One group at least stays for each split to come, and one for train.
-        spare = len(free) - (len(wanted) - place)
+        spare = len(free) - (len(wanted) - place) + (rest != "train")
         if spare < 1:
             break
         for key in free:
@@ -66,7 +68,7 @@ def assign(keys, fractions, seed):
                 side[key], have, spare = name, have + sizes[key], spare - 1
         if not have:
             side[min(free, key=lambda key: sizes[key])] = name
-    return [side.get(key, "train") for key in keys]
+    return [side.get(key, rest) for key in keys]
 
 
 def assign_folds(keys, folds, seed):

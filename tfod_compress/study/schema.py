@@ -39,6 +39,7 @@ class Data(Strict):
     frames: str | None = None
     labels: str | None = None
     label_format: Literal["auto", "voc", "kitti", "coco", "yolo", "csv"] = "auto"
+    label_map: str | None = None
     class_map: str | None = None
     names: str | None = None
     unlabelled: Literal["fail", "skip", "negative"] = "fail"
