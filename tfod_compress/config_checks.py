@@ -9,6 +9,7 @@ from tfod_compress import anchors, config_changes
 from tfod_compress.errors import InputError
 from tfod_compress.records import example as examples
 from tfod_compress.records.framing import read_records
+from tfod_compress.text import CLASSES, listed
 
 FEW = 0.5  # a class of which fewer boxes have an anchor gets a note
 
@@ -139,7 +140,7 @@ def anchors_fit(config, record_set, boxes, notes):
         return None
     few = [name for name, (part, whole) in fit.by_class.items() if part < FEW * whole]
     if few:
-        notes.append(f"fewer than half of the boxes of {', '.join(few)} have an anchor at IoU >= {fit.threshold:g}: "
+        notes.append(f"fewer than half of the boxes of {listed(few, CLASSES)} have an anchor at IoU >= {fit.threshold:g}: "
                      "other scales or aspect ratios would fit better")
     return fit
 

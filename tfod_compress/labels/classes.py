@@ -5,11 +5,11 @@ import pathlib
 
 from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map as label_maps
+from tfod_compress.text import CLASSES, listed
 
 IGNORE = "ignore"
 AUTO = "auto"  # instead of a label map: the names that the labels have
 _MAX_BYTES = 1 << 20
-_LISTED = 12  # classes that an error lists
 
 
 class ClassMap:
@@ -40,17 +40,17 @@ class ClassMap:
         unknown = collections.Counter({name: count for name, count in counts.items() if name not in self._ids})
         if not unknown:
             return
-        listed = ", ".join(f"{name} ({count})" for name, count in sorted(
-            unknown.items(), key=lambda item: (-item[1], item[0])))
+        told = listed([f"{name} ({count})" for name, count in sorted(
+            unknown.items(), key=lambda item: (-item[1], item[0]))], len(unknown))
         fits = [name for name in label_maps.shipped()
                 if set(unknown) <= set(label_maps.load(name).values()) | {n for n, i in self._ids.items() if not i}]
         maps = f"--label_map {fits[0]}" if fits else "--label_map FILE with a label map that has them"
         numbers = " (numbers: YOLO's own names may be missing, --names brings them)" if all(
             name.isdigit() for name in unknown) else ""
         raise InputError(
-            f"{labels}: class names that the label map lacks, with their boxes: {listed}{numbers}; three ways on: "
+            f"{labels}: class names that the label map lacks, with their boxes: {told}{numbers}; three ways on: "
             f"{maps}; --label_map auto, which takes the names as they are; or --class_map FILE with a line for each "
-            f"that says {_some(self.label_map.values())} or {IGNORE}")
+            f"that says {listed(self.label_map.values(), CLASSES)} or {IGNORE}")
 
 
 def found_label_map(counts, names, ignored):
@@ -109,11 +109,6 @@ def read_class_map(path, label_map=None):
     for source, name in names.items():
         if classes and name not in (*classes, IGNORE):
             raise InputError(f"{path}: \"{source}: {name}\": the label map has no class {name!r}"
-                             f"{label_maps.nearest(name, classes)}; it has {_some(classes)}, or say {IGNORE} "
+                             f"{label_maps.nearest(name, classes)}; it has {listed(classes, CLASSES)}, or say {IGNORE} "
                              "(--class_map)")
     return names
-
-
-def _some(names):
-    names = list(names)
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -10,8 +10,7 @@ import itertools
 import numpy as np
 
 from tfod_compress.errors import InputError
-
-LISTED = 5  # how many offenders an error names
+from tfod_compress.text import listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +105,6 @@ class Detections:
         if unknown:
             raise InputError(f"{self.name}: class ids {listed(unknown)} are not among the ground truth's "
                              f"({_classes(ground_truth.class_names)})")
-
-
-def listed(items, count=LISTED):
-    """The first few items as text: "1, 2, 3 and 9 more"."""
-    items = list(dict.fromkeys(items))
-    text = ", ".join(str(item) for item in items[:count])
-    return text + (f" and {len(items) - count} more" if len(items) > count else "")
 
 
 def _classes(class_names):
