@@ -140,8 +140,8 @@ def anchors_fit(config, record_set, boxes, notes):
         return None
     few = [name for name, (part, whole) in fit.by_class.items() if part < FEW * whole]
     if few:
-        notes.append(f"fewer than half of the boxes of {listed(few, CLASSES)} have an anchor at IoU >= {fit.threshold:g}: "
-                     "other scales or aspect ratios would fit better")
+        notes.append(f"fewer than half of the boxes of {listed(few, CLASSES)} have an anchor at IoU >= "
+                     f"{fit.threshold:g}: other scales or aspect ratios would fit better")
     return fit
 
 
