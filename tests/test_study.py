@@ -217,6 +217,19 @@ def test_dry_run_needs_no_data_and_writes_nothing(run_tool, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_classes_of_named_data_reach_the_record_sets(run_tool, tmp_path):
+    arguments = ["--workdir", tmp_path / "runs", "--frames", tmp_path / "frames", "--labels", tmp_path / "labels"]
+    process = run_tool("run_study", STUDIES / "own_classes.yaml", *arguments, "--dry_run", "--label_map", "coco",
+                       "--names", "coco", "--unlabelled", "negative")
+    assert process.returncode == 0, process.stderr
+    records = next(line for line in process.stdout.splitlines() if "make_tfrecords" in line)
+    for part in ("--label_map coco", "--names coco", "--unlabelled negative"):
+        assert part in records
+    process = run_tool("run_study", STUDIES / "own_classes.yaml", *arguments[:2], "--frames", tmp_path, "--labels",
+                       tmp_path, "--label_map", tmp_path / "none.pbtxt")
+    assert process.returncode == 1 and "none.pbtxt: no such file or folder" in process.stderr
+
+
 def test_dry_run_tells_the_cost_from_past_runs(tmp_path):
     plan = study.read(DEMO)
     past = tmp_path / "past" / "done"
