@@ -25,7 +25,7 @@ def test_shares_are_met_and_no_split_is_empty(count, val, test):
         for name, share in (("val", val), ("test", test)):
             most = count if share == 1 else count - 1 - (test > 0)
             assert sides.count(name) == (min(max(1, round(share * count)), most) if share else 0)
-        assert sides.count("train") >= 1
+        assert (sides.count("train") >= 1) == (val + test < 1)
 
 
 def test_groups_of_any_size_stay_together_near_the_share():

@@ -10,6 +10,7 @@ import numpy as np
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
+from tfod_compress.records import sequences, splits
 
 
 def record_set_ground_truth(record_set, split):
@@ -38,25 +39,24 @@ def record_set_ground_truth(record_set, split):
         class_ids=_stack([labels["class_ids"] for labels in examples], np.int64),
         difficult=_stack([labels["difficult"] for labels in examples], bool),
         is_crowd=_stack([labels["is_crowd"] for labels in examples], bool),
-        areas=areas, groups=sequence_groups(ids, record_set.manifest.get("split_by")), name=name)
+        areas=areas, groups=sequence_groups(ids, sequences.of_manifest(record_set.manifest)), name=name)
 
 
-def sequence_groups(image_ids, split_by):
+def sequence_groups(image_ids, sequence_by):
     """The sequence of every image, int64 [I], or None where frames do not come in sequences.
 
     Args:
       image_ids: source ids.
-      split_by: regular expression or None; the sequence is its first group (or whole match) in a source id. An
-        image that it does not match is a sequence of its own.
+      sequence_by: regular expression, see `splits.group_key`, or None. An image that it does not match is a sequence of
+        its own.
     """
-    if not split_by:
+    if not sequence_by:
         return None
-    pattern = re.compile(split_by)
+    pattern = re.compile(sequence_by)
     names = []
     for image_id in image_ids:
-        found = pattern.search(image_id)
-        names.append(("frame", image_id) if found is None else
-                     ("sequence", found.group(1 if pattern.groups else 0) or ""))
+        key = splits.group_key(pattern, image_id)
+        names.append(("frame", image_id) if key is None else ("sequence", key))
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
 

@@ -7,13 +7,14 @@ import re
 from tfod_compress.errors import InputError
 
 
-def group_keys(source_ids, split_by):
+def group_keys(source_ids, split_by, flag="--split_by"):
     """The group of each frame: frames of one group stay on one side.
 
     Args:
       source_ids: texts.
       split_by: regular expression; the group is its first capture group, or the whole match. None makes
         every frame its own group.
+      flag: what an error calls it.
 
     Returns:
       [text].
@@ -26,14 +27,23 @@ def group_keys(source_ids, split_by):
     try:
         pattern = re.compile(split_by)
     except re.error as error:
-        raise InputError(f"--split_by {split_by!r} is not a regular expression: {error}") from error
-    keys = []
-    for source_id in source_ids:
-        found = pattern.search(source_id)
-        if not found:
-            raise InputError(f"--split_by {split_by!r} does not match the frame {source_id}")
-        keys.append(found.group(1) if pattern.groups and found.group(1) is not None else found.group(0))
+        raise InputError(f"{flag} {split_by!r} is not a regular expression: {error}") from error
+    keys = [group_key(pattern, source_id) for source_id in source_ids]
+    for source_id, key in zip(source_ids, keys, strict=True):
+        if key is None:
+            raise InputError(f"{flag} {split_by!r} does not match the frame {source_id}")
     return keys
+
+
+def group_key(pattern: re.Pattern, source_id: str) -> str | None:
+    """The group of one frame: the first capture group, or the whole match where that takes no part; None without one.
+
+    What a frame's group is, is decided here alone, for splits, for video and for statistics.
+    """
+    found = pattern.search(source_id)
+    if not found:
+        return None
+    return found.group(1) if pattern.groups and found.group(1) is not None else found.group(0)
 
 
 def assign(keys, fractions, seed):

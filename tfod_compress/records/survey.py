@@ -8,7 +8,7 @@ import os
 from tfod_compress import progress
 from tfod_compress.errors import InputError
 from tfod_compress.records import duplicates as duplicate_frames
-from tfod_compress.records import splits, workers
+from tfod_compress.records import sequences, splits, workers
 
 SCAN_CHUNK = 16  # frames a task
 AREAS_KEY = "input_areas_sha256"  # of `Survey.digests`
@@ -85,7 +85,7 @@ def usable(folder, found, labels, run, *, on_broken, max_broken, unlabelled, say
 
 
 def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split_files, folds, seed, duplicates,
-           max_pixels, say):
+           max_pixels, say, sequence_by=None):
     """Assigns the usable frames to splits; arguments as in `conversion.convert`.
 
     Returns:
@@ -100,7 +100,9 @@ def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split
                                      [frame.source_id for frame, _ in broken], split_files)
         good, sides = _in_lists(good, sides, split_files, say)
         groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
+        parted = sequences.parted([frame.source_id for frame, _ in good], sides, sequence_by) if sequence_by else None
     else:
+        parted = None
         keys = splits.group_keys(names, split_by)
         groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
         if split_by is None:
@@ -108,7 +110,7 @@ def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split
         sides = splits.assign_folds(keys, folds, seed) if folds else splits.assign(
             keys, {"val": val_fraction, "test": test_fraction}, seed)
     duplicate_frames.check_sides(good, sides, groups, "--split_files" if split_files else f"--split_by {split_by!r}")
-    warnings = _warnings(good, sides, seed)
+    warnings = [*_warnings(good, sides, seed), *([parted] if parted else [])]
     if groups and not split_files and split_by is None:
         warnings.append(f"{sum(map(len, groups))} frames share their pixels with another, for example "
                         f"{good[groups[0][0]][0].source_id} and {good[groups[0][1]][0].source_id}; "
