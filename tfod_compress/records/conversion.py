@@ -239,6 +239,7 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
         _write(tasks, len(partial), pool)
         for key in partial:
             publish.describe(growing[key], [shard.name for shard in todo], split_names, found.broken,
+                             {frame.source_id: look.pixels_crc for frame, look in found.good},
                              todo[0].class_map.label_map, plans[key], {**head, **_entries(key), **rates.get(key, {})})
         for quality in due:
             folders.publish(targets[quality], [shards.note_path("", shard.name).name for shard in todo])

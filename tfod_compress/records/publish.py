@@ -7,13 +7,14 @@ from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import shards
 
 CSV_COLUMNS = {
-    "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db"),
+    "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db",
+                   "pixels_crc32c"),
     "broken_frames.csv": ("path", "reason"),
     "dropped_boxes.csv": ("source_id", "class", "box", "reason"),
 }
 
 
-def describe(folder, names, splits, broken, label_map, plan, manifest):
+def describe(folder, names, splits, broken, pixels_crcs, label_map, plan, manifest):
     """Writes everything but the shards.
 
     Args:
@@ -21,6 +22,7 @@ def describe(folder, names, splits, broken, label_map, plan, manifest):
       names: the shards' names, in order.
       splits: names of the splits.
       broken: [(path, reason)].
+      pixels_crcs: {source_id: CRC-32C of the source's pixels}, which tells the same frame in other record sets.
       label_map: {class id: name}.
       plan: what decides the bytes; goes into the manifest.
       manifest: the manifest's other entries that are known before.
@@ -40,7 +42,8 @@ def describe(folder, names, splits, broken, label_map, plan, manifest):
             note = shards.read_note(folder, name)
             for source_id, width, height, coded_bytes, psnr, *own_quality in note["frames"]:
                 images((source_id, note["split"], width, height, coded_bytes,
-                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr, *own_quality))
+                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr,
+                        f"{pixels_crcs[source_id]:08x}", *own_quality))
                 if per_frame:
                     totals["frames_above_target"] += 8 * coded_bytes > manifest["target_bpp"] * width * height
                 totals["frames"][note["split"]] += 1
