@@ -49,7 +49,10 @@ LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_va
     ({"data__frames": "x", "data__labels": "y"}, "either make"),
     ({"split": {}}, "val_fraction, split_files and folds"),
     ({"split__folds": 5}, "one of val_fraction"),
-    ({"split__split_by": "("}, "regular expression"),
+    ({"split__split_by": "("}, "regular expression"), ({"data__sequence_by": "("}, "regular expression"),
+    ({"split__split_by": None, "records": [{"codec": "jpeg", "qualities": [100, 5]},
+                                           {"codec": "h264", "qualities": [20]}]},
+     r"records.1.codec: codes whole sequences, .*data.sequence_by"),
     ({"seeds": [1, 1]}, "twice"),
 ])
 def test_a_mistake_is_told_with_its_place(tmp_path, changes, told):
@@ -280,3 +283,12 @@ def test_the_demo_takes_another_codec_by_one_line(tmp_path, line, strongest):
     assert {row["regime"]: row["trained_on"] for row in points}["task_ft"] == strongest
     usual = study.points(study.read(STUDIES / "demo.yaml"))
     assert [row["record_set"] for row in usual if row["regime"] == "task_ft"] == ["jpeg-q5"]
+
+
+def test_a_study_with_video_says_once_what_a_sequence_is(tmp_path):
+    records = [{"codec": "jpeg", "qualities": [100, 5]}, {"codec": "h264", "qualities": [20]}]
+    plan = study.read(changed(tmp_path, split__split_by=None, data__sequence_by="^(seq)", records=records))
+    made = [node.text for node in study.graph(plan, "w") if node.tool == "make_tfrecords"]
+    assert len(made) == 2 and all("--sequence_by '^(seq)'" in text for text in made)
+    lists = {"split": {"split_files": "lists"}, "data__sequence_by": "^(seq)"}
+    assert study.read(changed(tmp_path, **lists)).split.split_files == "lists"
