@@ -30,9 +30,15 @@ def main(files):
 
     from tfod_compress import metrics
 
-    truth = metrics.load_ground_truth(_GROUND_TRUTH.value, _SPLIT.value)
-    detections = [metrics.load_detections(file, truth) for file in files]
+    everything = metrics.load_ground_truth(_GROUND_TRUTH.value, _SPLIT.value)
+    truth, detections = metrics.load_together(files, everything)
+    if truth is not everything:
+        print(f"note: compared on the classes that both cover: {metrics.listed(truth.class_names.values(), 10)}",
+              file=sys.stderr)
     for file, found in zip(files, detections, strict=True):
+        if found.dropped:
+            print(f"note: {file}: {found.dropped} detections of class ids that the ground truth lacks are left out",
+                  file=sys.stderr)
         empty = metrics.images_without(found, truth)
         if empty:
             print(f"note: {file} has nothing on {metrics.listed(empty)}", file=sys.stderr)

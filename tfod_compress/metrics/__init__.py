@@ -5,6 +5,7 @@ metric is computed from it. Nothing here imports TensorFlow.
 """
 
 from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
+from tfod_compress.metrics.classes import load_together
 from tfod_compress.metrics.loading import (
     images_without,
     load_detections,
@@ -37,6 +38,7 @@ __all__ = [
     "listed",
     "load_detections",
     "load_ground_truth",
+    "load_together",
     "non_inferiority",
     "paired_bootstrap",
     "parse_detections",

@@ -42,8 +42,8 @@ def compare_all(study, workdir, rows, before):
         if (record_set, split) not in truth:
             truth[record_set, split] = metrics.record_set_ground_truth(
                 RecordSet(workdir / "tfrecords" / record_set), split)
-        frames = truth[record_set, split]
-        detections = [metrics.load_detections(workdir / row["evaluation"] / "detections.json", frames) for row in sides]
+        frames, detections = metrics.load_together(
+            [workdir / row["evaluation"] / "detections.json" for row in sides], truth[record_set, split])
         result = metrics.paired_bootstrap(frames, *detections, metric="weighted_map",
                                           resamples=study.evaluation.resamples, seed=0)
         made.append({"metric": "weighted_map", "detector": a[0], **{
