@@ -114,6 +114,11 @@ def test_other_classes_are_matched(demo_records, script, tmp_path):
     written = json.loads((tmp_path / "jpeg-q5" / "detections.json").read_text())
     cars = [entry for entry in written if entry["category_id"] == 1]
     assert len({entry["image_id"] for entry in written}) <= len(cars) < len(written)
+    fewer = classes.Given(label_map=given.label_map, class_map={"car": "PassengerCar"})
+    again = evaluation.evaluate_command(command.replace("{mode}", "good"), [demo_records / "jpeg-q5"], tmp_path,
+                                        resamples=5, given=fewer)["jpeg-q5"]
+    assert again["classes"]["matched"] == {"car": "PassengerCar"}  # another class map, another evaluation
+    assert not (tmp_path / "jpeg-q5" / "detector_command").exists()
     with pytest.raises(InputError, match="car, van become PassengerCar.*--nms_iou"):
         evaluation.evaluate_command(command, [demo_records / "jpeg-q5"], tmp_path / "no", given=classes.Given(
             label_map=given.label_map, class_map=given.class_map))

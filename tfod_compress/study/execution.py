@@ -20,6 +20,7 @@ from tfod_compress.processes import end_with_parent, interrupted_by_signals
 from tfod_compress.study import stamps
 from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
+from tfod_compress.study.published import check_published
 from tfod_compress.study.results import write_results
 
 TICK_SECONDS = 0.1
@@ -61,6 +62,7 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
             continue
         if not pathlib.Path(path).exists():
             raise InputError(f"{path}: no such file or folder; it is named by the study's data")
+    check_published(study)
     slots = _slots(jobs, say)
     for node in nodes:
         stamps.read(workdir, node, digests[node.name])  # other settings are told before anything runs
