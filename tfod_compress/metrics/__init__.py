@@ -14,6 +14,7 @@ from tfod_compress.metrics.loading import (
     to_pixels,
     write_detections,
 )
+from tfod_compress.metrics.margin import Margin
 from tfod_compress.metrics.matching import Matches
 from tfod_compress.metrics.resampling import (
     METRICS,
@@ -30,6 +31,7 @@ __all__ = [
     "METRICS",
     "Detections",
     "GroundTruth",
+    "Margin",
     "Matches",
     "bootstrap",
     "compare",

@@ -46,12 +46,12 @@ def error_cost(series):
 
 
 def most_costly_change(series):
-    """Which error's cost grows most from the best quality to the strongest compression, off the shelf.
+    """Which error's cost grows most from the best quality to the strongest compression, in the reference regime.
 
     Returns:
       (kind in words, cost at the best quality, cost at the strongest compression), or None where it is unknown.
     """
-    cells = [row.cells.get("off_the_shelf") for row in (series.reference, series.strongest())]
+    cells = [row.cells.get(series.reference_regime) for row in (series.reference, series.strongest())]
     if None in cells or series.reference is series.strongest():
         return None
     costs = {text: [_mean(cell, lambda found, kind=kind: found["errors"]["cost"][kind]) for cell in cells]

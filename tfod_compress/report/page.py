@@ -13,6 +13,7 @@ import numpy as np
 from tfod_compress import __version__, published
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
+from tfod_compress.metrics import Margin
 from tfod_compress.report import (
     comparing,
     contact_sheet,
@@ -39,7 +40,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
 
     Args:
       study_dir: a study's folder with results.json, evaluations/ and, for pictures, tfrecords/.
-      margin: loss of weighted mAP that does not matter, above 0; what "safe" means on the page.
+      margin: loss of weighted mAP that does not matter, a Margin or a number above 0; what "safe" means on the page.
       fleet: a Fleet whose storage is told, or None for that of the LMU study.
 
     Returns:
@@ -64,7 +65,8 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet()) for answer in answers]
               for series, answers in zip(series_list, safe, strict=True)],
-        overview=safe_compression.overview(series_list, safe), margin=margin,
+        overview=safe_compression.overview(series_list, safe), margin=Margin.of(margin),
+        headlines=[safe_compression.headline(series, margin) for series in series_list],
         lmu=_lmu_sentence() if drawn["kept"] else "",
         curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
         tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,

@@ -39,8 +39,11 @@ def stand_in(name):
 
 
 def regime_style(regime, order):
-    """(colour name, marker) of a regime; `order` is its place among those drawn, for regimes without their own."""
-    slot = _REGIME_SLOTS.get(regime, 3 + order % 3)
+    """(colour name, marker) of a regime; `order` is its place among those drawn, for regimes without their own.
+
+    So a published detector has the reference's colour where it is drawn first, which is where nothing was trained.
+    """
+    slot = _REGIME_SLOTS.get(regime, 3 + order % 3 if order else 0)
     return f"series-{slot}", _MARKERS[slot]
 
 
