@@ -58,7 +58,7 @@ class Frame:
 
 
 def ground_truth(study, series):
-    """True boxes of the frames that the series was tested on: [metrics.GroundTruth], one a fold, the first one's first.
+    """True boxes of the frames that the series was tested on, of several folds those of the first: metrics.GroundTruth.
 
     They come from the record set of the series' best quality.
 
@@ -68,9 +68,8 @@ def ground_truth(study, series):
     from tfod_compress.records import RecordSet
 
     record_set = RecordSet(study.record_set_path(series.reference.record_set))
-    cells = series.reference.cells.values()
-    splits = dict.fromkeys(entry.point.split for cell in cells for entry in cell.entries)
-    return [metrics.record_set_ground_truth(record_set, split) for split in splits]
+    first = next(iter(series.reference.cells.values())).entries[0]
+    return metrics.record_set_ground_truth(record_set, first.point.split)
 
 
 def choose_frames(truth, best, strongest, score_threshold):
@@ -124,11 +123,13 @@ def make_gallery(study, series, truth):
     detections = {}
     for row, cell in shown:
         entry = cell.entries[0]
-        found = metrics.load_detections(entry.folder / "detections.json", truth)
-        detections[row.record_set, cell.regime] = metrics.Matches(truth, found), entry.metrics.score_threshold or 0.5
+        # Objects of classes that a published detector does not know are not missed by it.
+        own = truth.without(entry.metrics.classes.not_in_detector if entry.metrics.classes else ())
+        found = metrics.load_detections(entry.folder / "detections.json", own)
+        detections[row.record_set, cell.regime] = metrics.Matches(own, found), entry.metrics.score_threshold or 0.5
     strongest = series.strongest()
     (best, threshold), lost = (detections[row.record_set, regime] for row in (series.reference, strongest))
-    chosen = choose_frames(truth, best.detections, lost[0].detections, threshold)
+    chosen = choose_frames(best.ground_truth, best.detections, lost[0].detections, threshold)
     ids = {truth.image_ids[index] for index, _ in chosen}
     examples = {row.record_set: _examples(study, row.record_set, cell.entries[0].point.split, ids)
                 for row, cell in shown}
