@@ -151,7 +151,7 @@ def test_several_that_were_retrained_are_a_fixed_sequence(finished, tmp_path):
         assert (safe.row and safe.row.quality) == quality
         sentence, further = safe_compression.told(series, safe, safe_compression.Fleet())
         told = " ".join([sentence, *further])
-        assert "nly JPEG 20 and JPEG 5 were retrained" in told and then in told
+        assert "nly JPEG 20, JPEG 5 were retrained" in told and then in told
 
 
 def test_margin_must_be_positive(finished):

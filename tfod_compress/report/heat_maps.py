@@ -48,9 +48,9 @@ def _objects(series):
     for cell in series.reference.cells.values():
         for entry in cell.entries:
             counts = of_part.setdefault(entry.point.split, {})
-            if entry.metrics.confusion:
-                for name, row in zip(entry.metrics.confusion.classes[:-1], entry.metrics.confusion.matrix, strict=False):
-                    counts[name] = max(sum(row), counts.get(name, 0))
+            confusion = entry.metrics.confusion
+            for name, row in zip(confusion.classes[:-1], confusion.matrix, strict=False) if confusion else ():
+                counts[name] = max(sum(row), counts.get(name, 0))
     names = {name: None for counts in of_part.values() for name in counts}
     return {name: sum(counts.get(name, 0) for counts in of_part.values()) for name in names}
 

@@ -13,7 +13,8 @@ import dataclasses
 from tfod_compress.metrics.margin import Margin, can_show, nothing, why_nothing
 from tfod_compress.report import findings, words
 from tfod_compress.report.study_folder import Estimate
-from tfod_compress.report.tables import Entry, Table
+from tfod_compress.report.tables import MOST, Entry, Table
+from tfod_compress.text import listed
 
 MARGIN = Margin(0.02)
 """Loss of weighted mAP that does not matter, unless the caller says otherwise."""
@@ -249,7 +250,7 @@ def _up_to(safe):
 
 
 def _only(safe):
-    return f"only {words.listed(safe.only)} {'was' if len(safe.only) == 1 else 'were'} retrained"
+    return f"only {listed(safe.only, MOST)} {'was' if len(safe.only) == 1 else 'were'} retrained"
 
 
 def _next_sentence(safe):

@@ -87,12 +87,6 @@ def size(count):
     return f"{value:.0f}\u00a0{units[power]}" if power == 0 or value >= 99.95 else f"{value:.3g}\u00a0{units[power]}"
 
 
-def listed(names):
-    """"a", "a and b", "a, b and c"."""
-    *head, last = names
-    return f"{', '.join(head)} and {last}" if head else last
-
-
 def capital(text):
     """The text with a capital letter first."""
     return text[:1].upper() + text[1:]
