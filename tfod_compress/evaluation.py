@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 
-from tfod_compress import metrics, outside_detector, pipeline_config, trained_model
+from tfod_compress import metrics, outside_detector, pipeline_config, trained_frames, trained_model
 from tfod_compress.errors import InputError
 from tfod_compress.files import write_json
 from tfod_compress.labels import label_map as label_maps
@@ -25,7 +25,7 @@ _NOTHING = classes.Given()
 
 
 def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="val", score_threshold=0.5,
-             batch_size=8, resamples=1000, seed=0, detector=None, given=_NOTHING):
+             batch_size=8, resamples=1000, seed=0, detector=None, given=_NOTHING, allow_training_frames=False):
     """Evaluates one checkpoint on several record sets, building and tracing the model once.
 
     Where its label map differs from a record set's, classes are matched by name or by a class map, and the metrics are
@@ -44,12 +44,14 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
       seed: of the resampling.
       detector: a Detector of this config to use (for several checkpoints), or None to build one if needed.
       given: classes.Given, what the user says of the detector's classes.
+      allow_training_frames: whether frames that the checkpoint, or one that it started from, was trained on may be
+        among those of a split other than "train"; "training_frames" of metrics.json counts them.
 
     Returns:
       {record set name: the content of its metrics.json}.
 
     Raises:
-      InputError: an input is missing, empty or does not fit the others.
+      InputError: an input is missing, empty or does not fit the others; frames were trained on.
     """
     model = trained_model.find(checkpoint, config=pipeline_config_path)
     config, prefix = pipeline_config.read(model.config), model.weights
@@ -64,8 +66,11 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
         built.restore(prefix)
         return built
 
+    record_sets = _open_all(record_sets)
+    seen = _training_frames(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
+                            allow_training_frames)
     return _evaluate(_of_model(ready, batch_size), functools.partial(_match, model, given), {"checkpoint": prefix},
-                     weights, record_sets, output, split, score_threshold, resamples, seed)
+                     weights, record_sets, output, split, score_threshold, resamples, seed, seen)
 
 
 def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score_threshold=0.5, resamples=1000, seed=0,
@@ -136,8 +141,31 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
                      score_threshold, resamples, seed)
 
 
-def _evaluate(found, match, described, weights, record_sets, output, split, score_threshold, resamples, seed):
-    """What evaluating has in common: `found` gives Detections on a RecordSet, `match` its ClassMatch."""
+def _training_frames(trained, record_sets, split, checkpoint, allowed):
+    """{record set name: what its metrics.json says of frames that were trained on}.
+
+    Raises:
+      InputError: there are some, in a split that is not for training, and that is not allowed.
+    """
+    found = {}
+    for record_set in record_sets:
+        seen = trained.among(record_set, split) if split in record_set.splits else []
+        if seen and split != "train" and not allowed:
+            raise InputError(f"{record_set.path}: {len(seen)} of its {record_set.manifest['frames'][split]} {split} "
+                             f"frames, such as {seen[0]}, are among those that {checkpoint} was trained on "
+                             f"({listed(dict.fromkeys(trained.frames.values()), 2)}); evaluate on frames that it has "
+                             "not seen, or --allow_training_frames, which marks the numbers")
+        found[record_set.name] = {**({"training_frames": len(seen)} if seen else {}),
+                                  **({"training_frames_unknown": list(trained.unknown)} if trained.unknown else {})}
+    return found
+
+
+def _evaluate(found, match, described, weights, record_sets, output, split, score_threshold, resamples, seed,
+              more=None):
+    """What evaluating has in common: `found` gives Detections on a RecordSet, `match` its ClassMatch.
+
+    `more` is {record set name: further entries of its metrics.json}.
+    """
     results, jobs = {}, []
     for record_set in _open_all(record_sets):
         if split not in record_set.splits:
@@ -162,10 +190,23 @@ def _evaluate(found, match, described, weights, record_sets, output, split, scor
         detections = metrics.load_detections(folder / "detections.json", truth)
         result = {"record_set": record_set.name, **described, "split": split, **size,
                   **metrics.summarise(truth, detections, score_threshold, resamples, seed),
-                  **({"classes": matched.described()} if matched.differs else {}), **dropped, "made_from": made_from}
+                  **({"classes": matched.described()} if matched.differs else {}), **dropped,
+                  **(more or {}).get(record_set.name, {}), "made_from": made_from}
         write_json(folder / "metrics.json", result)
         results[record_set.name] = result
     return results
+
+
+def notes(result):
+    """Lines for a person about a metrics.json: its classes, and frames that the detector was trained on."""
+    made, seen, unknown = classes.notes(result), result.get("training_frames"), result.get("training_frames_unknown")
+    if seen:
+        made.append(f"{result['record_set']}: the detector was trained on {seen} of these {result['images']} frames; "
+                    "the numbers say nothing about frames that it has not seen")
+    if unknown:
+        made.append(f"{listed(unknown, 2)}, which the detector was trained on, is not there any more: whether its "
+                    "frames are among these is not known")
+    return made
 
 
 def _of_model(ready, batch_size):
@@ -194,7 +235,7 @@ def _match(model, given, record_set):
 
 
 def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output, *, split="val", score_threshold=0.5,
-                         batch_size=8, resamples=1000, seed=0, given=_NOTHING):
+                         batch_size=8, resamples=1000, seed=0, given=_NOTHING, allow_training_frames=False):
     """Evaluates several checkpoints of one model.
 
     Args:
@@ -210,6 +251,7 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
       resamples: likewise.
       seed: likewise.
       given: likewise.
+      allow_training_frames: likewise.
 
     Returns:
       [(name of the checkpoint's folder, or "" with one checkpoint; the content of one metrics.json)].
@@ -217,7 +259,7 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
     def results(checkpoint, folder, detector=None):
         return evaluate(pipeline_config_path, checkpoint, record_sets, folder, split=split,
                         score_threshold=score_threshold, batch_size=batch_size, resamples=resamples, seed=seed,
-                        detector=detector, given=given).values()
+                        detector=detector, given=given, allow_training_frames=allow_training_frames).values()
 
     if len(checkpoints) == 1:
         return [("", result) for result in results(checkpoints[0], output)]

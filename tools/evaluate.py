@@ -51,6 +51,8 @@ _THRESHOLD = flags.DEFINE_float("score_threshold", 0.5, "Detections below it tak
 _RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
 _BATCH = flags.DEFINE_integer("batch_size", 8, "Frames run together; changes no result.", lower_bound=1)
+_ALLOW = flags.DEFINE_bool("allow_training_frames", False, "Go on where frames of the split are among those that the "
+                           "checkpoint was trained on, and mark the numbers.")
 _METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A detections file (COCO results) to measure; no model.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With --metrics_from: a record set's folder or a COCO JSON.")
 
@@ -74,6 +76,9 @@ def main():
         raise command.UsageError(f"--{named[0]} stands without --{other}")
     if not _RECORDS.value:
         raise command.UsageError("--records is missing")
+    if _ALLOW.value and not _CHECKPOINT.value:
+        raise command.UsageError("--allow_training_frames goes with --checkpoint: of others it is not known what they "
+                                 "were trained on")
     if _KEEP_FRAMES.value and not _COMMAND.value:
         raise command.UsageError("--keep_frames goes with --detector_command")
     _table(_evaluate())
@@ -98,8 +103,9 @@ def _evaluate():
     settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "resamples": _RESAMPLES.value,
                 "seed": _SEED.value, "given": given}
     if _CHECKPOINT.value:
-        return evaluation.evaluate_checkpoints(_CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value,
-                                               batch_size=_BATCH.value, **settings)
+        return evaluation.evaluate_checkpoints(
+            _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
+            allow_training_frames=_ALLOW.value, **settings)
     if _SAVED_MODEL.value:
         results = evaluation.evaluate_saved_model(_SAVED_MODEL.value, _RECORDS.value, _OUTPUT.value, **settings)
     else:
@@ -123,10 +129,10 @@ def _measure():
 
 
 def _notes(results):
-    """Says once on stderr how classes were matched, and for each record set what was dropped."""
-    from tfod_compress.metrics import classes
+    """Says once on stderr how classes were matched, what was dropped, and what the detector was trained on."""
+    from tfod_compress import evaluation
 
-    for note in dict.fromkeys(note for _, result in results for note in classes.notes(result)):
+    for note in dict.fromkeys(note for _, result in results for note in evaluation.notes(result)):
         print(f"note: {note}", file=sys.stderr)
 
 

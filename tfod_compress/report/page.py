@@ -14,6 +14,7 @@ from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.metrics import Margin
 from tfod_compress.report import (
+    about_frames,
     comparing,
     contact_sheet,
     detector_classes,
@@ -72,7 +73,8 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
         codecs=comparing.codecs_of(series_list), tuned=comparing.regimes_of(study),
         grey=comparing.grey_of(series_list), times=comparing.times_of(study),
         comparisons=tables.comparisons(study), classes=tables.class_names(study), regimes=_regimes(series_list),
-        provenance=_provenance(study), class_notes=detector_classes.notes(study), frames=_about_frames(study),
+        provenance=_provenance(study), class_notes=detector_classes.notes(study),
+        frames=[*about_frames.sources(study), *about_frames.warnings(study)],
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
     _write_figures(study.path / "figures", [part for group in drawn.values() for parts in group for part in parts],
                    {series.slug: pictures.get(series.name, ()) for series in series_list})
@@ -113,15 +115,6 @@ def _lmu_sentence():
 def _regimes(series_list):
     present = list(dict.fromkeys(regime for series in series_list for regime in series.regimes()))
     return [words.REGIMES.get(regime, (regime, "")) for regime in present]
-
-
-def _about_frames(study):
-    """What the source frames were and what is odd about them, each line once however many record sets say it."""
-    from tfod_compress.records import sources
-
-    manifests = [manifest for manifest, _ in study.manifests().values()]
-    lines = [sources.told(manifest["sources"]) for manifest in manifests if "sources" in manifest]
-    return list(dict.fromkeys([*lines, *(line for manifest in manifests for line in manifest.get("warnings") or ())]))
 
 
 def _provenance(study):

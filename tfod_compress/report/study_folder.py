@@ -76,6 +76,7 @@ class Metrics(pydantic.BaseModel):
     confusion: Confusion | None = None
     classes: Classes | None = None
     dropped_detections: pydantic.NonNegativeInt = 0
+    training_frames: pydantic.NonNegativeInt = 0
     images: pydantic.PositiveInt
     bpp: pydantic.PositiveFloat
     coded_bytes: pydantic.PositiveInt

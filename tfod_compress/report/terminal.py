@@ -3,7 +3,7 @@
 import io
 import pathlib
 
-from tfod_compress.report import findings, safe_compression, tables
+from tfod_compress.report import about_frames, findings, safe_compression, tables
 from tfod_compress.report.study_folder import read_study
 
 _WIDEST = 250  # columns; a table takes what it needs, for a cut-off number would be worse than a wrapped line
@@ -43,6 +43,8 @@ def print_table(study_dir, *, margin=safe_compression.MARGIN):
         for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin):
             console.print(Text(safe_compression.told(series, answer, safe_compression.Fleet())[0]), width=110)
         console.print()
+    for line in about_frames.warnings(study):
+        console.print(Text(f"warning: {line}"), width=110)
     console.print(Text(f"report: {pathlib.Path(study_dir) / 'report.html'}"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
