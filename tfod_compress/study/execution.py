@@ -17,7 +17,7 @@ from tfod_compress.files import atomic_file
 from tfod_compress.labels import label_map
 from tfod_compress.labels.classes import AUTO
 from tfod_compress.processes import end_with_parent, interrupted_by_signals
-from tfod_compress.study import stamps
+from tfod_compress.study import one_split, stamps
 from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
 from tfod_compress.study.published import check_published
@@ -154,6 +154,10 @@ class _Run:
             return True
         if node.items and not items:
             self._fail(node, "left out, because all that it is about failed")
+            return True
+        parted = one_split.apart(item.value for item in items) if node.tool == "evaluate" else None
+        if parted:
+            self._fail(node, parted)
             return True
         if not self._free:
             return False
