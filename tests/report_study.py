@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfod_compress import metrics
 from tfod_compress.labels.boxes import Boxes
+from tfod_compress.metrics.classes import restrict
 from tfod_compress.records import example, framing
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
@@ -40,7 +41,8 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
     """
     images, labels = _frames(frames, size, names)
     truth = _truth(images, labels, names)
-    truth = truth.without((classes or {}).get("not_in_detector", ()))
+    missing = (classes or {}).get("not_in_detector", ())
+    truth = restrict(truth, {number for number, name in names.items() if name not in missing})
     reference = "published" if "published" in regimes else "off_the_shelf"
     more = ({"classes": classes} if classes else {}) | ({"dropped_detections": dropped} if dropped else {})
     points, found = [], {}

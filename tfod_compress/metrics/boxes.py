@@ -65,16 +65,6 @@ class GroundTruth:
                              f"({listed_classes(self.class_names)})")
         _check_boxes(self.boxes, self.image, ids, self.name)
 
-    def without(self, class_names):
-        """The same images without the objects of some classes, given by name, and without those classes."""
-        names = {number: name for number, name in self.class_names.items() if name not in class_names}
-        if len(names) == len(self.class_names):
-            return self
-        kept = np.isin(self.class_ids, list(names))
-        parts = {name: getattr(self, name)[kept]
-                 for name in ("image", "boxes", "class_ids", "difficult", "is_crowd", "areas")}
-        return dataclasses.replace(self, class_names=names, **parts)
-
     @property
     def image_index(self):
         """{image id: index}."""

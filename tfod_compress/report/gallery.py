@@ -124,8 +124,7 @@ def make_gallery(study, series, truth):
     for row, cell in shown:
         entry = cell.entries[0]
         # Objects of classes that a published detector does not know are not missed by it.
-        own = truth.without(entry.metrics.classes.not_in_detector if entry.metrics.classes else ())
-        found = metrics.load_detections(entry.folder / "detections.json", own)
+        own, (found,) = metrics.load_together([entry.folder / "detections.json"], truth)
         detections[row.record_set, cell.regime] = metrics.Matches(own, found), entry.metrics.score_threshold or 0.5
     strongest = series.strongest()
     (best, threshold), lost = (detections[row.record_set, regime] for row in (series.reference, strongest))
