@@ -162,8 +162,9 @@ def test_a_command_that_is_none(demo_records, tmp_path, run_tool):
 
 
 def test_ctrl_c_ends_the_command_and_its_children(demo_records, tmp_path):
-    """The command is a shell here, whose child would live on."""
-    (tmp_path / "slow.sh").write_text(f"sleep 1000 &\necho $! > {tmp_path}/child\ntouch {tmp_path}/started\nwait\n")
+    """The command is a shell here, whose child would live on and does not hear that it is to end."""
+    (tmp_path / "slow.sh").write_text("sh -c 'trap \"\" TERM; exec sleep 1000' &\n"
+                                      f"echo $! > {tmp_path}/child\nsleep 0.5\ntouch {tmp_path}/started\nwait\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.evaluate", "--detector_command", f"sh {tmp_path}/slow.sh {{frames}} {{output}}",
          "--records", demo_records / "jpeg-q5", "--output", tmp_path / "out"], cwd=ROOT, stderr=subprocess.PIPE,
