@@ -109,7 +109,7 @@ def test_a_sequence_is_a_group_of_split_by_in_the_order_of_its_numbers(tmp_path)
         path.parent.mkdir(exist_ok=True)
         records_data.Image.fromarray(rgb).save(path)
         records_data.write_voc(tmp_path / "labels" / f"night{number}.xml", [("Bus", 1, 2, 30, 30)], 34, 33)
-    with pytest.raises(InputError, match="night1: a video codec needs sequences.*--split_by"):
+    with pytest.raises(InputError, match="night1: a video codec needs sequences.*--sequence_by"):
         make(tmp_path, "h264", (30,))
     assert not (tmp_path / "tfrecords").exists()
     made, = make(tmp_path, "h264", (30,), split_by="^(night)", val_fraction=0)

@@ -19,11 +19,12 @@ from tests import records_data
 from tfod_compress import bmp, frames
 from tfod_compress.errors import InputError
 from tfod_compress.labels import coco, kitti, table, voc, yolo
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import ClassMap, read_class_map
 from tfod_compress.records import example, framing, wire
-from tfod_compress.records.record_set import read_label_map
 
+LMU = label_maps.load("lmu")
 SLOWEST = 2.0  # seconds for one small input
 GROWTH = 400 << 10  # KiB that the process may grow by
 KITTI = b"Car 0.00 0 -1.84 662.20 185.85 690.21 205.03 1.48 1.36 3.51 5.35 2.56 58.84 -1.75\n"
@@ -53,8 +54,8 @@ def bit_masks():
 
 
 def record():
-    boxes = clean(voc.Voc("", []).parse(XML), 64, 48, ClassMap(), 1)
-    return example.build(example.features_of_frame("a/b", "b.bmp", 64, 48, boxes), b"picture", "jpeg", 7)
+    boxes = clean(voc.Voc("", []).parse(XML), 64, 48, ClassMap(LMU), 1)
+    return example.build(example.features_of_frame("a/b", "b.bmp", 64, 48, boxes, LMU), b"picture", "jpeg", 7)
 
 
 XML = records_data.VOC.format(width=64, height=48, objects=records_data.VOC_OBJECT.format("Bus", 1, 2, 30, 40)).encode()
@@ -110,7 +111,7 @@ def parse_folder(cls):
         except ValueError as error:
             assert "\n" not in str(error)
             return
-        names = ClassMap({box.name: "Bus" for box in labels.boxes})
+        names = ClassMap(LMU, {box.name: "Bus" for box in labels.boxes})
         boxes = clean(labels, 64, 48, names, 1)
         assert ((boxes.edges >= 0) & (boxes.edges <= 1)).all()
 
@@ -147,7 +148,7 @@ TARGETS = {
         b"filename,width,height,class,xmin,ymin,xmax,ymax\na.png,9,9,x,1,2,3,4\nb.png,9,9,y,1,2,3,4\n"]),
     "class map": (parse_file(read_class_map), [b"Car: PassengerCar\nTram: ignore\n"]),
     "names": (parse_file(lambda path: yolo.read_names(path)), [b"bus\ncar\n"]),
-    "label map": (parse_file(read_label_map), [b"item {\n  id: 1\n  name: 'x'\n}\n"]),
+    "label map": (parse_file(label_maps.read), [b"item {\n  id: 1\n  name: 'x'\n}\n"]),
     "tfrecord": (parse_file(lambda path: list(framing.read_records(path))), [
         b"".join([framing.frame(b"abc")[0], b"abc", framing.frame(b"abc")[1]])]),
     "example": (parse_record, [record()]),

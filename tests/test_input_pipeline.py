@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from tfod_compress import pipeline_config
+from tfod_compress.records import RecordSet
+from tfod_compress.records.conversion import convert
 
 BATCH = 6
 
@@ -79,6 +81,33 @@ def test_pixels_are_those_of_libjpegs_accurate_decoder(data):
             found = np.asarray(Image.open(io.BytesIO(record["image/encoded"][0])))
             np.testing.assert_array_equal(found, expected)
         assert set(record) == set(wire.parse(data[2].read([index])[0]))
+
+
+def test_ids_with_gaps_train_their_own_outputs(demo_records, tmp_path):
+    """Names of the label map decide the column of a box, also where ids have gaps; COCO's go to 90."""
+    from object_detection.builders import model_builder
+
+    from tfod_compress import training_checks
+    from tfod_compress.labels import label_map
+
+    source = demo_records.parent / "data"
+    gaps = {number * number + 20: name for number, name in label_map.load("lmu").items()}
+    (tmp_path / "gaps.pbtxt").write_text(label_map.text(gaps))
+    made, = convert(source / "frames", source / "labels", tmp_path, qualities=(20,), label_map=str(
+        tmp_path / "gaps.pbtxt"), workers_count=1)
+    path = tmp_path / "ssd.config"
+    pipeline_config.make("ssd_inception_v2_demo", made.path, path, batch_size=BATCH)
+    config = pipeline_config.read(path)
+    assert config.model.ssd.num_classes == 69
+    frames, names = training_checks.frames(config, path, 1)
+    assert names == gaps and frames.boxes.shape[1] == 69
+    truth = {example.source_id: example.class_ids for example in RecordSet(made.path).examples("train")}
+    for features, labels in batches((config, model_builder.build(config.model, is_training=True), frames), 3):
+        for row, name in enumerate(features["source_id"]):
+            count = labels["num_groundtruth_boxes"][row]
+            columns = labels["groundtruth_classes"][row, :count]
+            assert columns.shape[1] == 69 and (columns.sum(axis=1) == 1).all()
+            assert sorted(1 + columns.argmax(axis=1)) == sorted(truth[name.decode()])
 
 
 def test_workers_and_replicas_share_each_batch(data):

@@ -35,7 +35,8 @@ def rewrite(folder, change):
         source_id = item.source_id
         if index == 0:
             source_id, boxes = change(found, boxes)
-        part = example.features_of_frame(source_id, item.filename, item.width, item.height, boxes)
+        part = example.features_of_frame(source_id, item.filename, item.width, item.height, boxes,
+                                         RecordSet(folder).label_map)
         data = example.build(part, item.encoded, item.format, item.compressed_bytes)
         header, footer = framing.frame(data)
         parts += [header, data, footer]

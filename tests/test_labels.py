@@ -13,11 +13,13 @@ from tfod_compress.labels import (
     LabelError,
     LabelledBox,
     json_stream,
+    label_map,
     open_labels,
     read_class_map,
 )
 from tfod_compress.labels.boxes import clean
 
+LMU = label_map.load("lmu")
 KITTI = "{} 0.50 1 -1.57 {} {} {} {} 1.5 1.6 3.9 -0.7 1.7 8.0 -1.6\n"
 COCO = {"images": [{"id": 7, "file_name": "cam0/a.png", "width": 100, "height": 50},
                    {"id": 8, "file_name": "b.png", "width": 100, "height": 50}],
@@ -59,7 +61,7 @@ def write_format(folder, name):
 def test_every_format_is_told_by_its_content_and_says_the_same(tmp_path, name):
     labels, found = open_labels(write_format(tmp_path, name), "auto", ["cam0/a", "b"])
     assert found == name and labels.has("cam0/a")
-    boxes = clean(labels.read("cam0/a"), 100, 50, ClassMap({"car": "PassengerCar"}, ("DontCare",)), 1)
+    boxes = clean(labels.read("cam0/a"), 100, 50, ClassMap(LMU, {"car": "PassengerCar"}, ("DontCare",)), 1)
     np.testing.assert_allclose(boxes.edges, [[0.1, 0.1, 0.3, 0.3]], rtol=1e-6)
     assert boxes.class_ids.tolist() == [1]
     assert boxes.ignored == (name == "kitti")
@@ -149,14 +151,15 @@ def test_unclear_labels_are_an_error(tmp_path):
 
 def test_class_maps(tmp_path):
     path = write(tmp_path, "map.yaml", "Car: PassengerCar\nTram: ignore\n0: Bus\n")
-    mapping = ClassMap(read_class_map(path), ("Misc",))
+    mapping = ClassMap(LMU, read_class_map(path, LMU), ("Misc",))
     assert [mapping.class_id(name) for name in ("Car", "Tram", "0", "Misc", "Truck")] == [1, 0, 4, 0, 2]
     with pytest.raises(InputError, match=r"Zug \(9\), Bahn \(2\)"):
         mapping.check({"Car": 1, "Bahn": 2, "Zug": 9}, "labels")
-    for text, told in (("Car: Auto", "'Car: Auto': the right side"), ("[1, 2", "not YAML"), ("", "must hold lines"),
+    for text, told in (("Car: Truk", "the label map has no class 'Truk', is Truck meant"),
+                       ("[1, 2", "not YAML"), ("", "must hold lines"),
                        ("a: [b]", "must be a class"), ("- a", "must hold lines")):
         with pytest.raises(InputError, match=told):
-            read_class_map(write(tmp_path, "map.yaml", text))
+            read_class_map(write(tmp_path, "map.yaml", text), LMU)
 
 
 @pytest.mark.parametrize("corners, reason", [
@@ -166,7 +169,8 @@ def test_class_maps(tmp_path):
     ((10, 10, 12, 30), "smaller than 3 px"), ((98, 10, 120, 30), "smaller than 3 px"),
 ])
 def test_boxes_are_dropped_with_their_reason(corners, reason):
-    boxes = clean(FrameLabels([LabelledBox("Bus", *corners), LabelledBox("Van", 0, 0, 9, 9)]), 100, 50, ClassMap(), 3)
+    labels = FrameLabels([LabelledBox("Bus", *corners), LabelledBox("Van", 0, 0, 9, 9)])
+    boxes = clean(labels, 100, 50, ClassMap(LMU), 3)
     assert boxes.class_ids.tolist() == [3] and boxes.clipped == 0
     (name, edges, told), = boxes.dropped
     assert (name, told) == ("Bus", reason) and repr(edges) == repr(corners)
@@ -174,6 +178,6 @@ def test_boxes_are_dropped_with_their_reason(corners, reason):
 
 def test_boxes_over_the_edge_are_clipped_and_counted():
     boxes = clean(FrameLabels([LabelledBox("Bus", -5, -5, 50, 200), LabelledBox("Bus", 0, 0, 100, 50)]), 100, 50,
-                  ClassMap(), 1)
+                  ClassMap(LMU), 1)
     assert boxes.edges.tolist() == [[0, 0, 1, 0.5], [0, 0, 1, 1]] and boxes.clipped == 1
     assert boxes.edges.dtype == np.float32 and boxes.truncated is None

@@ -14,7 +14,7 @@ import pytest
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress.errors import InputError
-from tfod_compress.records import conversion
+from tfod_compress.records import conversion, space
 
 
 def convert(folder, output="tfrecords", **more):
@@ -215,7 +215,7 @@ def test_a_foreign_folder_is_not_touched(tmp_path):
 
 def test_too_little_space_is_told_before_work(tmp_path, monkeypatch):
     records_data.make(tmp_path, count=4)
-    monkeypatch.setattr(conversion.shutil, "disk_usage", lambda path: conversion.shutil._ntuple_diskusage(9, 8, 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 8, 1000))
     with pytest.raises(InputError, match="are needed and 0.0 MB are free"):
         convert(tmp_path)
     assert not list((tmp_path / "tfrecords").glob("jpeg*"))
@@ -231,7 +231,7 @@ def test_a_full_disk_is_told_and_leaves_whole_shards(reference, tmp_path, monkey
         pytest.skip("a small tmpfs cannot be mounted here")
     try:
         # Without this, the estimate before work would say it.
-        monkeypatch.setattr(conversion, "SPACE_MARGIN", 0)
+        monkeypatch.setattr(space, "SPACE_MARGIN", 0)
         with pytest.raises(InputError, match="the disk is full; make room"):
             convert(folder, disk, workers_count=2)
         left = list(disk.glob("*.unfinished/*.tfrecord"))

@@ -23,8 +23,9 @@ def test_shares_are_met_and_no_split_is_empty(count, val, test):
     for seed in range(20):
         sides = splits.assign([str(index) for index in range(count)], {"val": val, "test": test}, seed)
         for name, share in (("val", val), ("test", test)):
-            assert sides.count(name) == (min(max(1, round(share * count)), count - 1 - (test > 0)) if share else 0)
-        assert sides.count("train") >= 1
+            most = count if share == 1 else count - 1 - (test > 0)
+            assert sides.count(name) == (min(max(1, round(share * count)), most) if share else 0)
+        assert (sides.count("train") >= 1) == (val + test < 1)
 
 
 def test_groups_of_any_size_stay_together_near_the_share():
@@ -135,3 +136,10 @@ def test_lossy_sources_and_odd_sizes_are_told(tmp_path):
     _, warnings = sides_of(tmp_path)
     assert any("4 of 7 frames are JPEG, lossy already" in line for line in warnings)
     assert any("frames of 2 sizes" in line for line in warnings)
+
+
+def test_shares_that_are_everything_leave_nothing_for_training():
+    keys = [f"group{index % 7}" for index in range(50)]
+    assert set(splits.assign(keys, {"val": 1.0, "test": 0.0}, 0)) == {"val"}
+    assert set(splits.assign(keys, {"val": 0.5, "test": 0.5}, 0)) == {"val", "test"}
+    assert set(splits.assign(keys, {"val": 0.9, "test": 0.0}, 0)) == {"val", "train"}

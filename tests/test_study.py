@@ -49,7 +49,10 @@ LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_va
     ({"data__frames": "x", "data__labels": "y"}, "either make"),
     ({"split": {}}, "val_fraction, split_files and folds"),
     ({"split__folds": 5}, "one of val_fraction"),
-    ({"split__split_by": "("}, "regular expression"),
+    ({"split__split_by": "("}, "regular expression"), ({"data__sequence_by": "("}, "regular expression"),
+    ({"split__split_by": None, "records": [{"codec": "jpeg", "qualities": [100, 5]},
+                                           {"codec": "h264", "qualities": [20]}]},
+     r"records.1.codec: codes whole sequences, .*data.sequence_by"),
     ({"seeds": [1, 1]}, "twice"),
 ])
 def test_a_mistake_is_told_with_its_place(tmp_path, changes, told):
@@ -165,7 +168,7 @@ def test_every_study_is_valid_and_says_what_it_is(path, scale):
         assert set(node.needs) <= seen and {item.needs for item in node.items} - {None} <= seen
         seen.add(node.name)
     head = path.read_text().split("title:")[0]
-    said = ["# Command", "# Expect"] if path.stem in ("demo", "own_frames") else [
+    said = ["# Command", "# Expect"] if path.stem in ("demo", "own_frames", "own_classes") else [
         "# Paper", "# Command", "# Hours", "# Expect", "# Published"]
     if path.stem != "demo":
         assert all(word in head for word in said)
@@ -215,6 +218,19 @@ def test_dry_run_needs_no_data_and_writes_nothing(run_tool, tmp_path):
     assert process.stdout.count("missing  ") == 20
     assert "11 points of 6 models" in process.stdout and "1,200,000 training steps" in process.stdout
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_classes_of_named_data_reach_the_record_sets(run_tool, tmp_path):
+    arguments = ["--workdir", tmp_path / "runs", "--frames", tmp_path / "frames", "--labels", tmp_path / "labels"]
+    process = run_tool("run_study", STUDIES / "own_classes.yaml", *arguments, "--dry_run", "--label_map", "coco",
+                       "--names", "coco", "--unlabelled", "negative")
+    assert process.returncode == 0, process.stderr
+    records = next(line for line in process.stdout.splitlines() if "make_tfrecords" in line)
+    for part in ("--label_map coco", "--names coco", "--unlabelled negative"):
+        assert part in records
+    process = run_tool("run_study", STUDIES / "own_classes.yaml", *arguments[:2], "--frames", tmp_path, "--labels",
+                       tmp_path, "--label_map", tmp_path / "none.pbtxt")
+    assert process.returncode == 1 and "none.pbtxt: no such file or folder" in process.stderr
 
 
 def test_dry_run_tells_the_cost_from_past_runs(tmp_path):
@@ -267,3 +283,12 @@ def test_the_demo_takes_another_codec_by_one_line(tmp_path, line, strongest):
     assert {row["regime"]: row["trained_on"] for row in points}["task_ft"] == strongest
     usual = study.points(study.read(STUDIES / "demo.yaml"))
     assert [row["record_set"] for row in usual if row["regime"] == "task_ft"] == ["jpeg-q5"]
+
+
+def test_a_study_with_video_says_once_what_a_sequence_is(tmp_path):
+    records = [{"codec": "jpeg", "qualities": [100, 5]}, {"codec": "h264", "qualities": [20]}]
+    plan = study.read(changed(tmp_path, split__split_by=None, data__sequence_by="^(seq)", records=records))
+    made = [node.text for node in study.graph(plan, "w") if node.tool == "make_tfrecords"]
+    assert len(made) == 2 and all("--sequence_by '^(seq)'" in text for text in made)
+    lists = {"split": {"split_files": "lists"}, "data__sequence_by": "^(seq)"}
+    assert study.read(changed(tmp_path, **lists)).split.split_files == "lists"

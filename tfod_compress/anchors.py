@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from tfod_compress.records.inspection import MEDIUM, SMALL
+from tfod_compress.text import CLASSES, listed
 
 # The feature maps of these SSD extractors: the first at stride 16, each further one half as large, rounded up.
 _HALVING_SSD = {"ssd_inception_v2_keras", "ssd_mobilenet_v1_keras", "ssd_mobilenet_v2_keras"}
@@ -260,8 +261,9 @@ class Fit:
                  f"{self.anchors:,} anchors at IoU >= {self.threshold:g} (the others train {others}); "
                  f"mean best IoU {self.best_iou.mean():.2f}"]
         for title, parts in (("by class", self.by_class), ("by size", self.by_size)):
-            lines.append(f"  {title}: " + ", ".join(f"{name} {100 * part / whole:.0f} % of {whole:,}"
-                                                     for name, (part, whole) in parts.items()))
+            most_first = sorted(parts.items(), key=lambda item: -item[1][1]) if len(parts) > CLASSES else parts.items()
+            lines.append(f"  {title}: " + listed([f"{name} {100 * part / whole:.0f} % of {whole:,}"
+                                                  for name, (part, whole) in most_first], CLASSES))
         return "\n".join(lines)
 
 

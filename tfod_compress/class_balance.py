@@ -7,6 +7,8 @@ the share that they have in the record set.
 
 import numpy as np
 
+from tfod_compress.text import CLASSES, listed
+
 
 def weights(boxes):
     """How often each frame is to come.
@@ -54,7 +56,7 @@ def table(boxes, frame_weights, label_map):
     before, after = shares(boxes), shares(boxes, frame_weights)
     return {label_map.get(index + 1, f"class {index + 1}"): {"records": float(before[index]),
                                                              "sampled": float(after[index])}
-            for index in range(len(before))}
+            for index in range(len(before)) if index + 1 in label_map or before[index]}
 
 
 def describe(boxes, frame_weights, label_map):
@@ -70,6 +72,6 @@ def describe(boxes, frame_weights, label_map):
       times an epoch".
     """
     rows = sorted(table(boxes, frame_weights, label_map).items(), key=lambda row: -row[1]["records"])
-    listed = ", ".join(f"{name} {share['records']:.1%} -> {share['sampled']:.1%}" for name, share in rows)
+    told = listed([f"{name} {share['records']:.1%} -> {share['sampled']:.1%}" for name, share in rows], CLASSES)
     most = float(np.max(frame_weights) * len(frame_weights) / np.sum(frame_weights))
-    return f"class shares (in the records -> as sampled): {listed}; a frame comes at most {most:.1f} times an epoch"
+    return f"class shares (in the records -> as sampled): {told}; a frame comes at most {most:.1f} times an epoch"

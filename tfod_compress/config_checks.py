@@ -9,6 +9,7 @@ from tfod_compress import anchors, config_changes
 from tfod_compress.errors import InputError
 from tfod_compress.records import example as examples
 from tfod_compress.records.framing import read_records
+from tfod_compress.text import CLASSES, listed
 
 FEW = 0.5  # a class of which fewer boxes have an anchor gets a note
 
@@ -89,8 +90,6 @@ def check(config, record_set, boxes):
     """
     _check_paths(config)
     ids = sorted(record_set.label_map)
-    if ids != list(range(1, len(ids) + 1)):
-        raise InputError(f"{record_set.path}/label_map.pbtxt: ids {ids} must be 1 to {len(ids)}, as the model counts")
     model = getattr(config.model, config.model.WhichOneof("model"))
     highest = int(boxes.class_ids.max()) if len(boxes.class_ids) else 0
     if model.num_classes < max(ids[-1], highest):
@@ -141,8 +140,8 @@ def anchors_fit(config, record_set, boxes, notes):
         return None
     few = [name for name, (part, whole) in fit.by_class.items() if part < FEW * whole]
     if few:
-        notes.append(f"fewer than half of the boxes of {', '.join(few)} have an anchor at IoU >= {fit.threshold:g}: "
-                     "other scales or aspect ratios would fit better")
+        notes.append(f"fewer than half of the boxes of {listed(few, CLASSES)} have an anchor at IoU >= "
+                     f"{fit.threshold:g}: other scales or aspect ratios would fit better")
     return fit
 
 

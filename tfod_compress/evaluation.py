@@ -16,6 +16,7 @@ import numpy as np
 from tfod_compress import metrics, outside_detector, pipeline_config, trained_model
 from tfod_compress.errors import InputError
 from tfod_compress.files import write_json
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.metrics import classes
 from tfod_compress.metrics.boxes import listed
 from tfod_compress.progress import Bar
@@ -349,16 +350,8 @@ def check_label_map(config, path, record_set):
 
 
 def read_label_map(path, named_by):
-    """{id: name} of a label_map.pbtxt. Raises InputError, also naming the config that asked for it."""
-    from google.protobuf import text_format
-    from object_detection.protos import string_int_label_map_pb2
-
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-        items = text_format.Parse(text, string_int_label_map_pb2.StringIntLabelMap()).item
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise InputError(f"{path}: the label map that {named_by} names cannot be read ({error})") from error
-    return {item.id: item.name for item in items}
+    """{id: shown name} of the label_map.pbtxt that a config names. Raises InputError, which names the config too."""
+    return label_maps.read(path, f"{named_by} names it")
 
 
 def _open(path):

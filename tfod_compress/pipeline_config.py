@@ -100,7 +100,7 @@ def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, ba
     config = template(detector)
     usual = config.train_config.batch_size
     model = getattr(config.model, config.model.WhichOneof("model"))
-    model.num_classes = len(record_set.label_map)
+    model.num_classes = max(record_set.label_map)  # ids may have gaps; the model has an output for each up to the last
     label_map = str((record_set.path / "label_map.pbtxt").resolve())
     if not config.eval_input_reader:
         config.eval_input_reader.add(shuffle=False, num_epochs=1)

@@ -6,6 +6,7 @@ import pathlib
 
 from tfod_compress import pipeline_config
 from tfod_compress.errors import InputError
+from tfod_compress.labels import label_map as label_maps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +45,17 @@ class TrainedModel:
         """{class id: name}, empty where no label map is found.
 
         Args:
-          label_map: a label_map.pbtxt; None for the one in the model's folder, else the one that its config names.
+          label_map: a shipped label map's name or a label_map.pbtxt; None for the one in the model's folder, else the
+            one that its config names.
 
         Raises:
           InputError: `label_map` cannot be read.
         """
         if label_map:
-            return read_label_map(label_map)
+            return label_maps.load(str(label_map))
         for path in (self.folder / "label_map.pbtxt", *self.named_label_maps()):
             if path.is_file():
-                return read_label_map(path)
+                return label_maps.read(path)
         return self._of_the_zoo()
 
     def named_label_maps(self):
@@ -119,16 +121,3 @@ def find(checkpoint=None, saved_model=None, config=None):
         raise InputError(f"{saved_model}: holds no saved_model.pb; give the folder that an export wrote")
     beside = folder.resolve().parent / "pipeline.config"
     return TrainedModel(str(folder), beside if beside.is_file() else None, False, folder.resolve().parent)
-
-
-def read_label_map(path):
-    """{id: name}; display names where there are some, as in COCO's map. Raises InputError."""
-    from google.protobuf import text_format
-    from object_detection.protos import string_int_label_map_pb2
-
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-        items = text_format.Parse(text, string_int_label_map_pb2.StringIntLabelMap()).item
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise InputError(f"{path}: not a label map ({' '.join(str(error).split())})") from error
-    return {item.id: item.display_name or item.name for item in items}

@@ -18,7 +18,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A model folder (its newes
 _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config, where it is not beside the "
                               "checkpoint.")
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a checkpoint.")
-_LABEL_MAP = flags.DEFINE_string("label_map", None, "A label_map.pbtxt with the class names.")
+_LABEL_MAP = flags.DEFINE_string("label_map", None, "The class names: a label_map.pbtxt, or lmu, coco, voc or kitti.")
 _THRESHOLD = flags.DEFINE_float("score_threshold", 0.3, "Detections below it are not drawn.", lower_bound=0.0,
                                 upper_bound=1.0)
 _DRAW = flags.DEFINE_bool("draw", True, "Write pictures.")

@@ -4,14 +4,16 @@ Examples:
   python -m tools.make_tfrecords --quality 20
   python -m tools.make_tfrecords --frames data/frames --labels data/labels --quality 100,40,20,5
   python -m tools.make_tfrecords --frames kitti/image_2 --labels kitti/label_2 --class_map kitti.yaml --quality 20
-  python -m tools.make_tfrecords --codec png
+  python -m tools.make_tfrecords --frames VOC2007/JPEGImages --labels VOC2007/Annotations --label_map voc
+  python -m tools.make_tfrecords --frames frames --labels instances.json --label_map coco --codec png
+  python -m tools.make_tfrecords --frames frames --labels labels --label_map auto
   python -m tools.make_tfrecords --codec webp --target_bpp 0.1,0.2,0.5
-  python -m tools.make_tfrecords --codec h264 --quality 23,25,30,40,50 --split_by '^(seq\\d+)/' --keep_bitstreams coded
+  python -m tools.make_tfrecords --codec h264 --quality 23,25,30,40,50 --sequence_by '^(seq\\d+)/' --keep_bitstreams out
 
 Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV. A run that was
 interrupted goes on where it stopped when the same command is given again. TensorFlow reads JPEG and PNG: for other
 codecs the records hold a lossless PNG of the decoded pixels, and the size that counts is in image/compressed_bytes
-and images.csv. h264 is video: the first group of --split_by is a sequence, or without it each folder.
+and images.csv. h264 is video: --sequence_by says what a sequence is, or without it each folder.
 """
 
 from absl import flags
@@ -21,9 +23,14 @@ from tools import command
 _FRAMES = flags.DEFINE_string("frames", "data/frames", "Folder of frames, at any depth.")
 _LABELS = flags.DEFINE_string("labels", "data/labels", "Folder of label files, or one file (COCO, CSV).")
 _FORMAT = flags.DEFINE_string("label_format", "auto", "auto (by content), voc, kitti, coco, yolo or csv.")
+_LABEL_MAP = flags.DEFINE_string("label_map", "lmu", "The classes: lmu, coco, voc or kitti (of "
+                                 "pipeline_configs/label_maps), a label_map.pbtxt, or auto: the names that the labels "
+                                 "have.")
 _CLASS_MAP = flags.DEFINE_string(
-    "class_map", None, "YAML file of lines such as \"Car: PassengerCar\" or \"Tram: ignore\".")
-_NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names; without it one is looked for near the labels.")
+    "class_map", None, "YAML file of lines such as \"Car: PassengerCar\" or \"Tram: ignore\": from the labels' "
+    "names to those of the label map.")
+_NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names, or a shipped label map such as coco, whose "
+                             "names in order are classes 0, 1, …; without it a file is looked for near the labels.")
 _CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
 _MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
                              "quality, its lambda. Of codec tfci: a published model or family of models, such as "
@@ -38,9 +45,12 @@ _RECORD_SET = flags.DEFINE_string("record_set", None, "Name of the record set, w
                                   "<codec>-q<quality>.")
 _VAL = flags.DEFINE_float("val_fraction", 0.2, "Share of the frames for validation.")
 _TEST = flags.DEFINE_float("test_fraction", 0.0, "Share for a third split that training never looks at.")
-_SPLIT_BY = flags.DEFINE_string("split_by", None, "Regular expression on a frame's path below --frames: frames with "
-                                "the same first group stay on one side, for example '^(seq\\d+)/'; for video they are "
-                                "a sequence.")
+_SEQUENCE_BY = flags.DEFINE_string("sequence_by", None, "Regular expression on a frame's path below --frames: "
+                                   "frames with the same first group, for example of '^(seq\\d+)/', are one sequence. "
+                                   "It stays on one side, video codes it as one stream, and intervals draw whole "
+                                   "sequences.")
+_SPLIT_BY = flags.DEFINE_string("split_by", None, "Likewise: frames with the same first group stay on one side; "
+                                "without --sequence_by they are a sequence too.")
 _SPLIT_FILES = flags.DEFINE_string("split_files", None, "Folder of train.txt, val.txt, test.txt: lists of frames that "
                                    "say which goes where.")
 _FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")
@@ -75,11 +85,11 @@ def main():
         _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, codec_model=_MODEL.value,
         qualities=qualities,
         target_bpp=target_bpp, rate_per_frame=_PER_FRAME.value, label_format=_FORMAT.value,
-        class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
-        test_fraction=_TEST.value, split_by=_SPLIT_BY.value, split_files=_SPLIT_FILES.value,
-        folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value, workers_count=_WORKERS.value or None,
-        on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value, unlabelled=_UNLABELLED.value,
-        min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value,
+        label_map=_LABEL_MAP.value, class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
+        test_fraction=_TEST.value, sequence_by=_SEQUENCE_BY.value, split_by=_SPLIT_BY.value,
+        split_files=_SPLIT_FILES.value, folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value,
+        workers_count=_WORKERS.value or None, on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value,
+        unlabelled=_UNLABELLED.value, min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value,
         max_frames=_MAX_FRAMES.value, duplicates=_DUPLICATES.value,
         measure=_MEASURE.value, record_set=_RECORD_SET.value, keep_bitstreams=_KEEP.value,
         overwrite=_OVERWRITE.value, say=print)

@@ -11,6 +11,8 @@ Examples:
       --labels data/labels --jobs 4
   python -m tools.run_study pipeline_configs/studies/lmu.yaml --workdir runs/lmu --frames data/frames \\
       --labels data/labels --points 3/8
+  python -m tools.run_study pipeline_configs/studies/own_classes.yaml --workdir runs/voc --frames VOC2007/JPEGImages \\
+      --labels VOC2007/Annotations --label_map voc
 """
 
 import pathlib
@@ -33,7 +35,13 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "How many commands run at once, each wit
 _SEED = flags.DEFINE_integer("seed", None, "Another seed for synthetic frames and training, instead of the file's.")
 _FRAMES = flags.DEFINE_string("frames", None, "Folder of frames, instead of the file's data.")
 _LABELS = flags.DEFINE_string("labels", None, "Their labels, instead of the file's data.")
-_CLASS_MAP = flags.DEFINE_string("class_map", None, "YAML file of class names, instead of the file's data.")
+_FORMAT = flags.DEFINE_string("label_format", None, "Of the labels, likewise; without either, by content.")
+_LABEL_MAP = flags.DEFINE_string("label_map", None, "The classes, likewise: lmu, coco, voc, kitti, a label_map.pbtxt, "
+                                 "or auto for the names that the labels have.")
+_CLASS_MAP = flags.DEFINE_string("class_map", None, "YAML file from the labels' names to those of the label map, "
+                                 "likewise.")
+_NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names, or coco, likewise.")
+_UNLABELLED = flags.DEFINE_enum("unlabelled", None, ["fail", "skip", "negative"], "Frames without labels, likewise.")
 
 
 def main(arguments):
@@ -45,7 +53,9 @@ def main(arguments):
     from tfod_compress import study
 
     plan = study.read(arguments[0])
-    plan = study.with_data(plan, frames=_FRAMES.value, labels=_LABELS.value, class_map=_CLASS_MAP.value)
+    plan = study.with_data(plan, frames=_FRAMES.value, labels=_LABELS.value, label_format=_FORMAT.value,
+                           label_map=_LABEL_MAP.value, class_map=_CLASS_MAP.value, names=_NAMES.value,
+                           unlabelled=_UNLABELLED.value)
     if _SCALE.value == "smoke":
         from tfod_compress.study import smoke
 

@@ -12,10 +12,10 @@ import pathlib
 from tfod_compress.errors import InputError
 from tfod_compress.labels import coco, kitti, table, voc, yolo
 from tfod_compress.labels.base import FrameLabels, LabelError, LabelledBox, label_files
-from tfod_compress.labels.classes import CLASS_NAMES, LABEL_MAP, ClassMap, read_class_map
+from tfod_compress.labels.classes import ClassMap, read_class_map
 
-__all__ = ["CLASS_NAMES", "FORMATS", "LABEL_MAP", "ClassMap", "FrameLabels", "LabelError", "LabelledBox",
-           "detect_format", "open_labels", "read_class_map"]
+__all__ = ["FORMATS", "ClassMap", "FrameLabels", "LabelError", "LabelledBox", "detect_format", "open_labels",
+           "read_class_map"]
 
 FORMATS = ("voc", "kitti", "coco", "yolo", "csv")
 _FOLDERS = {"voc": voc, "kitti": kitti, "yolo": yolo}
@@ -32,7 +32,7 @@ def open_labels(path, label_format, source_ids, names_file=None, may_be_empty=Fa
       path: a folder (VOC, KITTI, YOLO), or a file or the folder with it (COCO, CSV).
       label_format: one of FORMATS, or "auto".
       source_ids: the frames' source_ids.
-      names_file: for YOLO, the file of class names; None looks for one.
+      names_file: for YOLO, the file of class names, or a shipped label map by name; None looks for a file.
       may_be_empty: whether a folder without a single label file will do; it counts as VOC.
 
     Returns:

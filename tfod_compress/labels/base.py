@@ -24,6 +24,8 @@ class LabelledBox:
       truncated: whether the frame's edge cuts the object off; None where the format does not say.
       occluded: KITTI's grade 0 to 3, or 0 and 1 where the format has a flag; None where it does not say.
       is_crowd: COCO's flag: the box holds many objects.
+      area: COCO's: of the object's outline, in square pixels of the frame; None where the format has none. It is not
+        part of the text form, which digests of labels without areas are made from.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LabelledBox:
     truncated: bool | None = None
     occluded: int | None = None
     is_crowd: bool = False
+    area: float | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ class Boxes:
       dropped: [(class name, (xmin, ymin, xmax, ymax) in pixels, reason)].
       clipped: how many of the N reached over the frame's edge.
       ignored: how many were passed over because of their class.
+      areas: float64 [N], of the objects' outlines in square pixels as the labels say; None where no box of the frame
+        has one, NaN where one does not.
     """
 
     edges: np.ndarray
@@ -29,6 +31,7 @@ class Boxes:
     dropped: list
     clipped: int
     ignored: int
+    areas: np.ndarray | None = None
 
 
 def clean(labels, width, height, class_map, min_box_px):
@@ -68,7 +71,7 @@ def clean(labels, width, height, class_map, min_box_px):
         np.array([box.difficult for box, _ in kept], bool),
         np.array([box.is_crowd for box, _ in kept], bool),
         _optional([box.truncated for box, _ in kept]), _optional([box.occluded for box, _ in kept]),
-        dropped, clipped, ignored)
+        dropped, clipped, ignored, _areas([box.area for box, _ in kept]))
 
 
 def _check(corners, width, height, min_box_px):
@@ -84,6 +87,12 @@ def _check(corners, width, height, min_box_px):
     if min(inside[2] - inside[0], inside[3] - inside[1]) < min_box_px:
         return f"smaller than {min_box_px:g} px", corners
     return None, inside
+
+
+def _areas(values):
+    if all(value is None for value in values):
+        return None
+    return np.array([math.nan if value is None else value for value in values], np.float64)
 
 
 def _optional(values):

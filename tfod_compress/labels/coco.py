@@ -1,9 +1,11 @@
 """COCO instances JSON (cocodataset.org, "Data format"): boxes as x, y, width, height in pixels.
 
 The file is read as a stream, one image or annotation at a time, so that the polygons of a large file never
-stand in memory together. `iscrowd` is kept. An image without annotations is a frame without objects.
+stand in memory together. `iscrowd` is kept, and so is `area`, which is that of the object's outline and not of its
+box. An image without annotations is a frame without objects.
 """
 
+import math
 import sys
 
 from tfod_compress.errors import InputError
@@ -53,10 +55,10 @@ def _join(path, images, categories, boxes):
     frames = {}
     for number_, (name, width, height) in images.items():
         items = []
-        for category, xmin, ymin, xmax, ymax, crowd in boxes.get(number_, ()):
+        for category, *edges, crowd, area in boxes.get(number_, ()):
             if category not in categories:
                 raise LabelError(f"{path}: an annotation has category_id {category}, which no category has")
-            items.append(LabelledBox(categories[category], xmin, ymin, xmax, ymax, is_crowd=crowd))
+            items.append(LabelledBox(categories[category], *edges, is_crowd=crowd, area=area))
         if name in frames:
             raise LabelError(f"{path}: two images are called {name}")
         frames[name] = FrameLabels(items, width=width, height=height)
@@ -87,7 +89,16 @@ def _annotation(boxes, item):
     x, y, width, height = (number(value, "bbox") for value in item["bbox"])
     crowd = number(item.get("iscrowd") or 0, "iscrowd") != 0
     boxes.setdefault(_key(item["image_id"]), []).append(
-        (_key(item["category_id"]), x, y, x + width, y + height, crowd))
+        (_key(item["category_id"]), x, y, x + width, y + height, crowd, _area(item.get("area"))))
+
+
+def _area(value):
+    if value is None:
+        return None
+    value = number(value, "area")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"area is {value:g}")
+    return value
 
 
 def _key(value):

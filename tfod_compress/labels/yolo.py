@@ -2,7 +2,8 @@
 
 A line with three or more points (a polygon of Ultralytics' segmentation format) becomes its bounding box.
 Class names come from a names file: classes.txt, *.names (one a line) or a YAML file with `names`, found
-beside or above the labels or given with --names; without one the names are the numbers themselves.
+beside or above the labels or given with --names, which also takes a shipped label map (`coco`: its names in order are
+classes 0, 1, …); without one the names are the numbers themselves.
 """
 
 import math
@@ -10,6 +11,7 @@ import os
 import pathlib
 
 from tfod_compress.errors import InputError
+from tfod_compress.labels import label_map
 from tfod_compress.labels.base import FrameLabels, LabelFolder, LabelledBox, decode_text, number
 
 NAMES_FILES = ("classes.txt", "obj.names", "classes.names", "coco.names", "classes.yaml", "data.yaml", "dataset.yaml")
@@ -69,11 +71,13 @@ def find_names(folder):
 
 
 def read_names(path):
-    """{number: name} from a names file.
+    """{number: name} from a names file, or from a shipped label map: its names in order are classes 0, 1, …
 
     Raises:
       InputError: missing, or not a list of names.
     """
+    if str(path) in label_map.shipped() and not pathlib.Path(path).is_file():
+        return dict(enumerate(label_map.load(str(path)).values()))
     try:
         data = pathlib.Path(path).read_bytes()
         if len(data) > _MAX_NAMES_BYTES:

@@ -15,6 +15,7 @@ from tfod_compress.metrics.loading import (
     to_pixels,
     write_detections,
 )
+from tfod_compress.metrics.margin import Margin
 from tfod_compress.metrics.matching import Matches
 from tfod_compress.metrics.resampling import (
     METRICS,
@@ -31,6 +32,7 @@ __all__ = [
     "METRICS",
     "Detections",
     "GroundTruth",
+    "Margin",
     "Matches",
     "bootstrap",
     "compare",

@@ -10,8 +10,7 @@ import itertools
 import numpy as np
 
 from tfod_compress.errors import InputError
-
-LISTED = 5  # how many offenders an error names
+from tfod_compress.text import listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +65,16 @@ class GroundTruth:
                              f"({listed_classes(self.class_names)})")
         _check_boxes(self.boxes, self.image, ids, self.name)
 
+    def without(self, class_names):
+        """The same images without the objects of some classes, given by name, and without those classes."""
+        names = {number: name for number, name in self.class_names.items() if name not in class_names}
+        if len(names) == len(self.class_names):
+            return self
+        kept = np.isin(self.class_ids, list(names))
+        parts = {name: getattr(self, name)[kept]
+                 for name in ("image", "boxes", "class_ids", "difficult", "is_crowd", "areas")}
+        return dataclasses.replace(self, class_names=names, **parts)
+
     @property
     def image_index(self):
         """{image id: index}."""
@@ -117,13 +126,6 @@ class Detections:
             first = int(np.argmax(wrong))
             raise InputError(f"{self.name}: {int(wrong.sum())} scores are outside [0, 1], the first "
                              f"{self.scores[first]:g} on image {ids[self.image[first]]!r}")
-
-
-def listed(items, count=LISTED):
-    """The first few items as text: "1, 2, 3 and 9 more"."""
-    items = list(dict.fromkeys(items))
-    text = ", ".join(str(item) for item in items[:count])
-    return text + (f" and {len(items) - count} more" if len(items) > count else "")
 
 
 def listed_classes(class_names):

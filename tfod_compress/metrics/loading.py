@@ -11,6 +11,7 @@ import numpy as np
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.metrics.boxes import Detections, GroundTruth, listed, listed_classes
+from tfod_compress.records import sequences, splits
 
 
 def record_set_ground_truth(record_set, split):
@@ -31,30 +32,32 @@ def record_set_ground_truth(record_set, split):
     image = np.repeat(np.arange(len(ids)), [len(labels["boxes"]) for labels in examples])
     boxes = _stack([labels["boxes"] for labels in examples], np.float64, (0, 4))
     pixels = to_pixels(boxes, sizes[image])
+    areas = pixels[:, 2] * pixels[:, 3]
+    if record_set.has_areas:
+        areas = _stack([labels["areas"] for labels in examples], np.float64)
     return GroundTruth(
         image_ids=ids, sizes=sizes, class_names=dict(record_set.label_map), image=image, boxes=pixels,
         class_ids=_stack([labels["class_ids"] for labels in examples], np.int64),
         difficult=_stack([labels["difficult"] for labels in examples], bool),
         is_crowd=_stack([labels["is_crowd"] for labels in examples], bool),
-        areas=pixels[:, 2] * pixels[:, 3], groups=sequence_groups(ids, record_set.manifest.get("split_by")), name=name)
+        areas=areas, groups=sequence_groups(ids, sequences.of_manifest(record_set.manifest)), name=name)
 
 
-def sequence_groups(image_ids, split_by):
+def sequence_groups(image_ids, sequence_by):
     """The sequence of every image, int64 [I], or None where frames do not come in sequences.
 
     Args:
       image_ids: source ids.
-      split_by: regular expression or None; the sequence is its first group (or whole match) in a source id. An
-        image that it does not match is a sequence of its own.
+      sequence_by: regular expression, see `splits.group_key`, or None. An image that it does not match is a sequence of
+        its own.
     """
-    if not split_by:
+    if not sequence_by:
         return None
-    pattern = re.compile(split_by)
+    pattern = re.compile(sequence_by)
     names = []
     for image_id in image_ids:
-        found = pattern.search(image_id)
-        names.append(("frame", image_id) if found is None else
-                     ("sequence", found.group(1 if pattern.groups else 0) or ""))
+        key = splits.group_key(pattern, image_id)
+        names.append(("frame", image_id) if key is None else ("sequence", key))
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
 
@@ -182,7 +185,7 @@ def _labels_of(example):
     """The labels alone: the pixels of a whole record set must not be held."""
     return {"source_id": example.source_id, "size": (example.height, example.width),
             "boxes": np.asarray(example.boxes, np.float64).reshape(-1, 4), "class_ids": example.class_ids,
-            "difficult": example.difficult, "is_crowd": example.is_crowd}
+            "areas": example.areas, "difficult": example.difficult, "is_crowd": example.is_crowd}
 
 
 def _stack(arrays, dtype, empty=(0,)):

@@ -10,6 +10,7 @@ import shutil
 
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
+from tfod_compress.records import folders
 
 _PLAN = "plan.json"
 
@@ -36,7 +37,7 @@ def complete(folder, shard, extension):
 
 def check(folder, plan, overwrite):
     """Raises InputError where `folder` holds something that was not made from `plan` and may not be replaced."""
-    if not folder.exists() or _plan(folder) == plan:
+    if not folder.exists() or folders.same(_plan(folder), plan):
         return
     if _plan(folder) is None and any(folder.iterdir()):
         raise InputError(f"{folder}: holds something else than bitstreams of this program; name another folder with "
@@ -48,7 +49,7 @@ def check(folder, plan, overwrite):
 
 def prepare(folder, plan):
     """Makes the folder; bitstreams of another plan go."""
-    if folder.exists() and _plan(folder) != plan:
+    if folder.exists() and not folders.same(_plan(folder), plan):
         shutil.rmtree(folder)
     if not folder.exists():
         folder.mkdir(parents=True)

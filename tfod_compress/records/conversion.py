@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import sys
 
 import tfod_compress
@@ -17,13 +16,13 @@ from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
-from tfod_compress.records import bitstreams, folders, publish, sequences, shards, survey, workers
+from tfod_compress.labels import label_map as label_maps
+from tfod_compress.labels.classes import AUTO, found_label_map
+from tfod_compress.records import bitstreams, folders, publish, sequences, shards, sources, space, survey, workers
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
 # Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.
 MEASURED_FRAMES, MEASURED_SHARE, MEASURED_PIXELS = 4, 0.02, 7_000_000
-ESTIMATED_FROM = 2  # frames that are coded to estimate the space
-SPACE_MARGIN = 1.1
 RATE_CHUNK = 16  # frames that are coded in one task while rates are matched
 
 
@@ -37,13 +36,12 @@ class Made:
 
 
 def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, codec="jpeg", codec_model=None,
-            qualities=(None,),
-            target_bpp=None, rate_per_frame=False,
-            label_format="auto", class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0, split_by=None,
-            split_files=None, folds=0, seed=0, num_shards=0, workers_count=None, on_broken="skip", max_broken=0.05,
-            unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0, duplicates="together",
-            measure="sample", record_set=None,
-            keep_bitstreams=None, overwrite=False, command=None, say=lambda line: None):
+            qualities=(None,), target_bpp=None, rate_per_frame=False, label_format="auto",
+            label_map=label_maps.DEFAULT, class_map=None, names_file=None, val_fraction=0.2, test_fraction=0.0,
+            sequence_by=None, split_by=None, split_files=None, folds=0, seed=0, num_shards=0, workers_count=None,
+            on_broken="skip", max_broken=0.05, unlabelled="fail", min_box_px=1.0, max_pixels=MAX_PIXELS, max_frames=0,
+            duplicates="together", measure="sample", record_set=None, keep_bitstreams=None, overwrite=False,
+            command=None, say=lambda line: None):
     """Makes one record set for each quality.
 
     Args:
@@ -57,12 +55,14 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         frames is nearest below.
       rate_per_frame: with `target_bpp`, each frame gets the quality whose rate is nearest below.
       label_format: see `open_labels`.
-      class_map: YAML file of class names, or None.
+      label_map: one of `label_map.shipped`, a label_map.pbtxt, or "auto" for the names that the labels have.
+      class_map: YAML file from the labels' class names to those of the label map, or None.
       names_file: YOLO's file of class names, or None; see `open_labels`.
       val_fraction: share of the frames, 0 to 1.
       test_fraction: likewise.
-      split_by: regular expression on source_id whose group stays on one side; None: each frame by itself. For video
-        codecs the group is a sequence; None: each folder of frames.
+      sequence_by: regular expression on source_id whose group is a frame's sequence: what stays on one side, what a
+        video codec codes, and the unit of statistics. None takes `split_by`, or for video codecs each folder of frames.
+      split_by: regular expression on source_id whose group stays on one side; None takes `sequence_by`.
       split_files: folder of train.txt, val.txt and perhaps test.txt, instead of fractions.
       folds: K > 1 makes the splits fold0 to foldK-1 instead of train and val.
       seed: of the assignment to splits.
@@ -104,39 +104,53 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                for key, name in _wanted(coder, qualities, target_bpp, rate_per_frame).items()}
     if record_set is not None:
         targets = {_only(targets, record_set): pathlib.Path(output) / record_set}
-    names = read_class_map(class_map) if class_map else {}
+    known = None if label_map == AUTO else label_maps.load(label_map)
+    names = read_class_map(class_map, known) if class_map else {}
     found = find_frames(frames)
     if 0 < max_frames < len(found):
         say(f"{max_frames} of {len(found)} frames are taken (--max_frames)")
         found = [found[index * len(found) // max_frames] for index in range(max_frames)]
-    sequences_by = None
+    given, sequence_by, video_by = sequence_by, sequence_by or split_by, None
     if isinstance(coder, VideoCodec):
-        sequences_by = sequences.pattern([frame.source_id for frame in found], split_by)
-        split_by = None if split_files else sequences_by
+        video_by = sequence_by = sequences.for_video([frame.source_id for frame in found], sequence_by)
+    if given:
+        sequences.check_nested([frame.source_id for frame in found], given, split_by or given)
+    if not split_files:
+        split_by = split_by or sequence_by
     source, label_format = open_labels(
         labels, label_format, [frame.source_id for frame in found], names_file, may_be_empty=unlabelled == "negative")
-    mapping = ClassMap(names, ignored_names(label_format))
-    job = workers.Job(codec, options, source, mapping, min_box_px, max_pixels)
+    job = workers.Job(codec, options, source, min_box_px, max_pixels)
     with workers.pool(job, workers_count) as pool:
-        good, broken = survey.usable(frames, found, source, mapping, pool.run, on_broken=on_broken,
-                                     max_broken=max_broken, unlabelled=unlabelled, say=say)
-        if sequences_by:
-            sequences.check_sizes(good, sequences_by)
+        good, broken, counts = survey.usable(frames, found, source, pool.run, on_broken=on_broken,
+                                             max_broken=max_broken, unlabelled=unlabelled, say=say)
+        mapping = _class_map(known, names, ignored_names(label_format), counts, source.path, say)
+        if video_by:
+            sequences.check_sizes(good, video_by)
         found = survey.divide(
             frames, good, broken, val_fraction=val_fraction, test_fraction=test_fraction, split_by=split_by,
+            sequence_by=sequence_by,
             split_files=split_files, folds=folds, seed=seed, duplicates=duplicates, max_pixels=max_pixels, say=say)
         for line in found.warnings:
             say(f"warning: {line}")
         head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
                 "lossless": coder.lossless, "split_by": split_by, "version": tfod_compress.__version__}
-        if sequences_by:
-            head["sequences_by"] = sequences_by
+        if video_by:
+            head["sequences_by"] = video_by
+        if given:
+            head["sequence_by"] = given
         plan = {**head, "label_format": label_format, "class_map": names, "val_fraction": val_fraction,
                 "test_fraction": test_fraction, "split_files": bool(split_files), "folds": folds, "seed": seed,
                 "num_shards": num_shards, "unlabelled": unlabelled, "min_box_px": min_box_px,
                 "max_pixels": max_pixels, "duplicates": duplicates, "measure": measure, **found.digests()}
-        head |= {"command": command or _command(), "warnings": found.warnings}
-        todo, split_names = _shards(found, num_shards, measure, seed, sequences_by)
+        if mapping.label_map != label_maps.load(label_maps.DEFAULT):  # which earlier versions did not write down
+            plan["label_map"] = [[number, name] for number, name in mapping.label_map.items()]
+        head |= {"command": command or _command(), "warnings": found.warnings,
+                 "sources": sources.summary(look for _, look in found.good)}
+        if sequence_by:
+            head["sequence_by"] = sequence_by
+        if found.has_areas:
+            head["areas"] = "labels"
+        todo, split_names = _shards(found, num_shards, measure, seed, mapping, video_by)
         with folders.locked(targets.values()):
             return _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_bitstreams, pool, say)
 
@@ -145,6 +159,17 @@ def shard_count(frames, asked):
     """Files for a split: `asked` of them, or by size: 10 frames each up to 16 files, then 500 frames each."""
     count = asked or max(min(-(-frames // SMALL_SHARD), MAX_SMALL_SHARDS), -(-frames // LARGE_SHARD))
     return min(count, frames)
+
+
+def _class_map(known, names, ignored, counts, labels, say):
+    """`ClassMap` into the label map `known`, or for None into that of the names that there are."""
+    if known is None:
+        known, boxes = found_label_map(counts, names, ignored)
+        say(f"label map of {len(known)} classes, with their boxes: " + ", ".join(
+            f"{number} {name} ({boxes[name]})" for number, name in known.items()))
+    mapping = ClassMap(known, names, ignored)
+    mapping.check(counts, labels)
+    return mapping
 
 
 def _wanted(coder, qualities, target_bpp, rate_per_frame):
@@ -186,6 +211,11 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
     """Writes the record sets that are not there yet; the caller holds their locks."""
     plans = {key: {**plan, **_entries(key)} for key in targets}
     due = folders.choose(targets, plans, overwrite)
+    if found.has_areas:
+        for key in targets:
+            if key not in due and "areas" not in folders.read_manifest(targets[key]):
+                say(f"{targets[key]}: made before COCO's areas were kept, so APs, APm and APl go by box areas; "
+                    "--overwrite makes it anew")
     growing = {key: folders.unfinished(targets[key]) for key in due}
     # Where only the last step is missing, the notes about shards may be gone already.
     partial = {key: folder for key, folder in growing.items()
@@ -198,7 +228,7 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
     tasks = _missing(todo, exact, {
         _exact(targets[key], key, rates): folder for key, folder in kept.items()}, coder.extension)
     if any(shard.folders for shard in tasks):
-        _check_space(tasks, found, exact, pool, say)
+        space.check(tasks, found, exact, pool, say)
     for key, folder in kept.items():
         bitstreams.prepare(folder, plans[key])
     for key in partial:
@@ -209,7 +239,8 @@ def _make(todo, split_names, found, targets, plan, head, overwrite, coder, keep_
         _write(tasks, len(partial), pool)
         for key in partial:
             publish.describe(growing[key], [shard.name for shard in todo], split_names, found.broken,
-                             plans[key], {**head, **_entries(key), **rates.get(key, {})})
+                             {frame.source_id: look.pixels_crc for frame, look in found.good},
+                             todo[0].class_map.label_map, plans[key], {**head, **_entries(key), **rates.get(key, {})})
         for quality in due:
             folders.publish(targets[quality], [shards.note_path("", shard.name).name for shard in todo])
     except BaseException as error:
@@ -280,31 +311,6 @@ def _missing(todo, growing, kept, extension):
     return sorted(tasks, key=lambda shard: -len(shard.frames))
 
 
-def _check_space(tasks, found, growing, pool, say):
-    """Estimates what is still to be written, from a few frames, and compares it with what the disk has left."""
-    pixels = {frame.source_id: look.pixels for frame, look in found.good}
-    step = max(1, len(found.good) // ESTIMATED_FROM)
-    samples = [frame for frame, _ in found.good[step // 2::step]][:ESTIMATED_FROM]
-    coded, seen = dict.fromkeys(growing, 0), sum(pixels[frame.source_id] for frame in samples)
-    for _, sizes in pool.run(workers.stored_sizes, [(frame, list(growing)) for frame in samples]):
-        for quality, size in zip(growing, sizes, strict=True):
-            coded[quality] += size
-    needed = sum(coded[quality] / seen * pixels[frame.source_id] + 1000
-                 for shard in tasks for frame in shard.frames for quality in shard.folders) * SPACE_MARGIN
-    place = next(iter(growing.values())).parent
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise InputError(f"{place}: about {_megabytes(needed)} are needed and {_megabytes(free)} are free; make room, "
-                         "choose another --output, or fewer --quality")
-    say(f"space: about {_megabytes(needed)} of {_megabytes(free)} that are free")
-
-
-def _megabytes(size):
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
 def _write(tasks, sets, pool):
     if not tasks:
         return
@@ -314,10 +320,10 @@ def _write(tasks, sets, pool):
             pass
 
 
-def _shards(found, num_shards, measure, seed, sequences_by):
+def _shards(found, num_shards, measure, seed, class_map, video_by):
     """([Shard] without folders, [split names]).
 
-    Neighbouring frames go to different shards of their split; with `sequences_by`, whole sequences.
+    Neighbouring frames go to different shards of their split; with `video_by`, whole sequences.
     """
     by_side = {}
     for (frame, _), side in zip(found.good, found.sides, strict=True):
@@ -328,15 +334,15 @@ def _shards(found, num_shards, measure, seed, sequences_by):
     for side in order:
         members = by_side[side]
         count = shard_count(len(members), num_shards)
-        if sequences_by:
-            parts = sequences.in_shards(members, sequences_by, count)
+        if video_by:
+            parts = sequences.in_shards(members, video_by, count)
         else:
             parts = [[[frame] for frame in members[index::count]] for index in range(count)]
         for name, part in zip(shards.shard_names(side, len(parts)), parts, strict=True):
             frames = [frame for sequence in part for frame in sequence]
             made.append(shards.Shard(
-                name, side, frames, measured.intersection(frame.source_id for frame in frames), {},
-                sequences=tuple(map(len, part)) if sequences_by else ()))
+                name, side, frames, measured.intersection(frame.source_id for frame in frames), {}, class_map,
+                sequences=tuple(map(len, part)) if video_by else ()))
     return made, order
 
 

@@ -87,7 +87,7 @@ def near_warning(good, sides, seed):
     if example is None:
         return None
     return (f"{found} of {compared} frames of {', '.join(names[:-1])} look like a frame of another split, for example "
-            f"{example[0]} ({example[1]}) like {example[2]}; --split_by keeps a sequence on one side")
+            f"{example[0]} ({example[1]}) like {example[2]}; --sequence_by keeps a sequence on one side")
 
 
 def _sample(generator, indices, most):

@@ -8,7 +8,6 @@ import dataclasses
 import numpy as np
 
 from tfod_compress import codecs
-from tfod_compress.labels.classes import LABEL_MAP
 from tfod_compress.records import wire
 
 
@@ -24,6 +23,7 @@ class Example:
       class_ids: int64 [N], 1-based.
       class_names: [N] texts.
       difficult, is_crowd: bool [N].
+      areas: float32 [N], square pixels: of the objects' outlines where the labels had them, else of the boxes.
       compressed_bytes: what the codec wrote; more or less than len(encoded) where a PNG stands in.
       filename: the frame's file, below the frames folder.
       sha256: of `encoded`, as written.
@@ -39,6 +39,7 @@ class Example:
     class_names: list
     difficult: np.ndarray
     is_crowd: np.ndarray
+    areas: np.ndarray
     compressed_bytes: int
     filename: str
     sha256: str
@@ -65,7 +66,7 @@ def build(frame_part, encoded, stored_as, compressed_bytes):
                          *wire.int_feature("image/compressed_bytes", [compressed_bytes])])
 
 
-def features_of_frame(source_id, filename, width, height, boxes):
+def features_of_frame(source_id, filename, width, height, boxes, label_map):
     """The part of a record that does not depend on the codec, to be built once for all qualities.
 
     Args:
@@ -74,19 +75,22 @@ def features_of_frame(source_id, filename, width, height, boxes):
       width: pixels.
       height: pixels.
       boxes: `labels.boxes.Boxes`.
+      label_map: {class id: name}.
 
     Returns:
       bytes.
     """
     edges = boxes.edges
     areas = (edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]) * (width * height)
+    if boxes.areas is not None:
+        areas = np.where(np.isnan(boxes.areas), areas, boxes.areas).astype(np.float32)
     parts = [
         *wire.bytes_feature("image/filename", [filename.encode("utf-8", "backslashreplace")]),
         *wire.bytes_feature("image/source_id", [source_id.encode()]),
         *wire.int_feature("image/height", [height]),
         *wire.int_feature("image/width", [width]),
         *wire.bytes_feature("image/object/class/text",
-                            [LABEL_MAP[number].encode() for number in boxes.class_ids.tolist()]),
+                            [label_map[number].encode() for number in boxes.class_ids.tolist()]),
         *wire.int_feature("image/object/class/label", boxes.class_ids.tolist()),
         *wire.int_feature("image/object/difficult", boxes.difficult.tolist()),
         *wire.int_feature("image/object/is_crowd", boxes.is_crowd.tolist()),
@@ -122,6 +126,7 @@ def parse(data):
             class_names=[text.decode() for text in features.get("image/object/class/text", ())],
             difficult=flags("image/object/difficult"),
             is_crowd=flags("image/object/is_crowd"),
+            areas=np.array(features.get("image/object/area", ()), np.float32),
             compressed_bytes=int(features.get("image/compressed_bytes", [len(encoded)])[0]),
             filename=features.get("image/filename", [b""])[0].decode(),
             sha256=features.get("image/key/sha256", [b""])[0].decode())

@@ -17,6 +17,8 @@ from tfod_compress.files import write_json
 
 PLAN = "plan.json"
 RATE = "rate.json"  # the quality that a rate-matched record set was found to need
+# Entries of a plan that earlier versions did not write: a record set that is finished without them stays.
+_LATER = ("input_areas_sha256",)
 _LOCK_SECONDS = 2  # killed workers need a moment to let go of an inherited lock
 
 
@@ -69,7 +71,7 @@ def choose(targets, plans, overwrite):
     due = []
     for quality, folder in targets.items():
         made = read_manifest(folder).get("plan") if folder.exists() else None
-        if folder.exists() and made == plans[quality]:
+        if folder.exists() and same(made, plans[quality]):
             continue
         begun = _read(unfinished(folder) / PLAN)
         if not overwrite and folder.exists():
@@ -78,6 +80,11 @@ def choose(targets, plans, overwrite):
             raise InputError(_differs(unfinished(folder), begun, plans[quality]))
         due.append(quality)
     return due
+
+
+def same(made, plan):
+    """Whether a finished record set was made from this plan; `made` may come from an earlier version."""
+    return bool(made) and {**{name: plan[name] for name in _LATER if name in plan}, **made} == plan
 
 
 def prepare(folder, plan):

@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tfod_compress.errors import InputError
+from tfod_compress.records import sources
 from tfod_compress.records.example import parse
 from tfod_compress.records.framing import read_records
 from tfod_compress.records.record_set import RecordSet
 from tfod_compress.records.shards import file_sha256
+from tfod_compress.text import CLASSES, listed
 
 SMALL, MEDIUM = 32**2, 96**2  # px^2: COCO's bounds between small, medium and large
 TOLD = 20  # oddities told one by one
@@ -55,6 +57,8 @@ class Inspection:
         manifest = self.manifest
         lines = [f"{self.name}: codec {manifest.get('codec')}, quality {manifest.get('quality')}, "
                  f"{manifest.get('codec_version')}, made by {manifest.get('version')}"]
+        if "sources" in manifest:
+            lines.append(sources.told(manifest["sources"]))
         for name, split in self.splits.items():
             bits = np.array(split.coded_bits or [0.0])
             lines += [
@@ -63,7 +67,8 @@ class Inspection:
                 f"  bpp: {bits.min():.3f} lowest, {np.median(bits):.3f} median, {bits.max():.3f} highest",
                 "  frames: " + ", ".join(f"{count} of {width}x{height}" for (width, height), count in
                                          split.frame_sizes.most_common(4)),
-                "  boxes: " + (", ".join(f"{count} {cls}" for cls, count in split.boxes.most_common()) or "none"),
+                "  boxes: " + (listed([f"{count} {cls}" for cls, count in split.boxes.most_common()], CLASSES)
+                               or "none"),
                 "  box sizes: " + ", ".join(f"{split.sizes[size]} {size}" for size in ("small", "medium", "large"))]
         lines += [f"odd: {line}" for line in self.odd[:TOLD]]
         if len(self.odd) > TOLD:

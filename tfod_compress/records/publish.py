@@ -3,17 +3,18 @@
 import csv
 
 from tfod_compress.files import atomic_file, write_json
-from tfod_compress.labels.classes import LABEL_MAP
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import shards
 
 CSV_COLUMNS = {
-    "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db"),
+    "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db",
+                   "pixels_crc32c"),
     "broken_frames.csv": ("path", "reason"),
     "dropped_boxes.csv": ("source_id", "class", "box", "reason"),
 }
 
 
-def describe(folder, names, splits, broken, plan, manifest):
+def describe(folder, names, splits, broken, pixels_crcs, label_map, plan, manifest):
     """Writes everything but the shards.
 
     Args:
@@ -21,13 +22,15 @@ def describe(folder, names, splits, broken, plan, manifest):
       names: the shards' names, in order.
       splits: names of the splits.
       broken: [(path, reason)].
+      pixels_crcs: {source_id: CRC-32C of the source's pixels}, which tells the same frame in other record sets.
+      label_map: {class id: name}.
       plan: what decides the bytes; goes into the manifest.
       manifest: the manifest's other entries that are known before.
 
     Returns:
       The manifest.
     """
-    totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(LABEL_MAP.values(), 0), "pixels": 0,
+    totals = {"frames": dict.fromkeys(splits, 0), "boxes": dict.fromkeys(label_map.values(), 0), "pixels": 0,
               "coded_bytes": 0, "stored_bytes": 0, "files": {}, "negatives": 0, "clipped_boxes": 0, "dropped_boxes": 0,
               "ignored_boxes": 0}
     measured, per_frame = [], manifest.get("rate_per_frame", False)
@@ -39,7 +42,8 @@ def describe(folder, names, splits, broken, plan, manifest):
             note = shards.read_note(folder, name)
             for source_id, width, height, coded_bytes, psnr, *own_quality in note["frames"]:
                 images((source_id, note["split"], width, height, coded_bytes,
-                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr, *own_quality))
+                        f"{8 * coded_bytes / (width * height):.6f}", "" if psnr is None else psnr,
+                        f"{pixels_crcs[source_id]:08x}", *own_quality))
                 if per_frame:
                     totals["frames_above_target"] += 8 * coded_bytes > manifest["target_bpp"] * width * height
                 totals["frames"][note["split"]] += 1
@@ -62,8 +66,7 @@ def describe(folder, names, splits, broken, plan, manifest):
             row(item)
     totals["frames"]["broken"] = len(broken)
     with atomic_file(folder / "label_map.pbtxt", "w") as file:
-        for number, name in LABEL_MAP.items():
-            file.write(f"item {{\n  id: {number}\n  name: '{name}'\n}}\n")
+        file.write(label_maps.text(label_map))
     for name in (*CSV_COLUMNS, "label_map.pbtxt"):
         totals["files"][name] = shards.file_sha256(folder / name)
     manifest = {

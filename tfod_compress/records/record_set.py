@@ -3,13 +3,11 @@
 import functools
 import json
 import pathlib
-import re
 
 from tfod_compress.errors import InputError
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import example as examples
 from tfod_compress.records.framing import read_records
-
-_ITEM = re.compile(r"item\s*{([^}]*)}")
 
 
 class RecordSet:
@@ -42,12 +40,17 @@ class RecordSet:
             raise InputError(f"{self.path / 'manifest.json'}: not the manifest of a record set")
         if not self.splits:
             raise InputError(f"{self.path}: the record set is empty; make it again with tools.make_tfrecords")
-        self.label_map = read_label_map(self.path / "label_map.pbtxt")
+        self.label_map = label_maps.read(self.path / "label_map.pbtxt", "make the record set again")
 
     @functools.cached_property
     def splits(self):
         """Names of the splits that hold frames, e.g. ["train", "val"]."""
         return [name for name, count in self.manifest.get("frames", {}).items() if name != "broken" and count]
+
+    @property
+    def has_areas(self):
+        """Whether `Example.areas` are those of the objects' outlines, as COCO's labels have them."""
+        return self.manifest.get("areas") == "labels"
 
     def files(self, split):
         """The split's shards, sorted: [Path]; empty where it has none.
@@ -70,25 +73,3 @@ class RecordSet:
                     yield examples.parse(data)
                 except ValueError as error:
                     raise InputError(f"{path}: record {index}: {error}; make the record set again") from error
-
-
-def read_label_map(path):
-    """{id: name} of a label map in protobuf's text format.
-
-    Raises:
-      InputError: missing, or without a single class.
-    """
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; make the record set again") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a label map; make the record set again") from error
-    found = {}
-    for body in _ITEM.findall(text):
-        number, name = re.search(r"\bid\s*:\s*(\d+)", body), re.search(r"\bname\s*:\s*[\"']([^\"']+)[\"']", body)
-        if number and name:
-            found[int(number.group(1))] = name.group(1)
-    if not found:
-        raise InputError(f"{path}: no class in the label map")
-    return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfod_compress.frames import BrokenFrame, read_with_kind
 from tfod_compress.labels.base import LabelError
+from tfod_compress.records.sources import jpeg_quality
 
 HASH_WIDTH, HASH_HEIGHT = 17, 16  # difference hash: 16 comparisons in each of 16 rows, 256 bits
 
@@ -23,7 +24,9 @@ class Scanned:
       pixels_crc: CRC-32C of the pixels, whatever the file format.
       look: 32 bytes, a perceptual (difference) hash; near duplicates differ in few bits.
       labelled: whether there are labels.
-      labels_crc: CRC-32C of the labels as parsed.
+      labels_crc: CRC-32C of the labels as parsed, without areas.
+      areas_crc: CRC-32C of the objects' areas; 0 where the labels have none.
+      jpeg_quality: of a JPEG frame, as estimated; None of others.
     """
 
     reason: str | None
@@ -33,6 +36,8 @@ class Scanned:
     look: bytes = b""
     labelled: bool = False
     labels_crc: int = 0
+    areas_crc: int = 0
+    jpeg_quality: int | None = None
 
     @property
     def pixels(self):
@@ -59,14 +64,18 @@ def scan_frame(frame, labels, max_pixels, names):
         found = labels.read(frame.source_id) if labelled else None
     except (BrokenFrame, LabelError) as error:
         return Scanned(reason=str(error))
-    crc = 0
+    crc = areas_crc = 0
     if found is not None:
         if found.width and found.height and (found.width, found.height) != (width, height):
             return Scanned(reason=f"its labels are for a frame of {found.width}x{found.height}, it is {width}x{height}")
         names.update(box.name for box in found.boxes)
         crc = google_crc32c.value(repr(found).encode("utf-8", "backslashreplace"))
+        areas = [box.area for box in found.boxes]
+        if any(area is not None for area in areas):
+            areas_crc = google_crc32c.value(repr(areas).encode())
     rows = _bitmap_rows(rgb)
-    return Scanned(None, kind, (width, height), google_crc32c.value(rows.reshape(-1)), _look(rows), labelled, crc)
+    return Scanned(None, kind, (width, height), google_crc32c.value(rows.reshape(-1)), _look(rows), labelled, crc,
+                   areas_crc, jpeg_quality(frame.path) if kind == "jpeg" else None)
 
 
 def _bitmap_rows(rgb):

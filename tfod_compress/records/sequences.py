@@ -1,4 +1,5 @@
-"""Which frames make up a sequence, for video codecs."""
+"""Which frames make up a sequence: what stays on one side of a split, what a video codec codes, and the unit that
+statistics draw, because neighbouring frames are nearly copies of each other."""
 
 import re
 
@@ -8,19 +9,49 @@ from tfod_compress.records import splits
 FOLDER = r"^(.+)/"  # a frame's folder
 
 
-def pattern(source_ids, split_by):
-    """The regular expression whose group is a frame's sequence: `split_by`, or the frame's folder without one.
+def of_manifest(manifest: dict) -> str | None:
+    """The regular expression whose group is a frame's sequence, of a record set; None where frames have none."""
+    return manifest.get("sequence_by") or manifest.get("split_by") or manifest.get("sequences_by")
+
+
+def for_video(source_ids, expression):
+    """`expression`, or the frame's folder where it is None.
 
     Raises:
-      InputError: frames without a folder, and no `split_by`.
+      InputError: frames without a folder, and no `expression`.
     """
-    if split_by:
-        return split_by
+    if expression:
+        return expression
     bare = next((name for name in source_ids if "/" not in name), None)
     if bare is not None:
         raise InputError(f"{bare}: a video codec needs sequences; put the frames of each into a folder of its own, or "
-                         "say with --split_by what a sequence is")
+                         "say with --sequence_by what a sequence is")
     return FOLDER
+
+
+def check_nested(source_ids, sequence_by, split_by):
+    """Raises InputError where frames of one sequence would stand on two sides of a split by `split_by`."""
+    sides = {}
+    for source_id, sequence, group in zip(source_ids, splits.group_keys(source_ids, sequence_by, "--sequence_by"),
+                                          splits.group_keys(source_ids, split_by), strict=True):
+        first = sides.setdefault(sequence, (group, source_id))
+        if first[0] != group:
+            raise InputError(f"{first[1]} and {source_id} are of one sequence ({sequence}) by --sequence_by, and "
+                             f"--split_by {split_by!r} may part them; leave out --split_by, or make it coarser")
+
+
+def parted(source_ids, sides, sequence_by):
+    """A line about sequences that stand on more than one side of a split, or None where there is none."""
+    found = {}
+    keys = splits.group_keys(source_ids, sequence_by, "--sequence_by")
+    for source_id, side, key in zip(source_ids, sides, keys, strict=True):
+        found.setdefault(key, {}).setdefault(side, source_id)
+    both = [key for key, members in found.items() if len(members) > 1]
+    if not both:
+        return None
+    (one, first), (other, second) = list(found[both[0]].items())[:2]
+    return (f"{len(both)} of {len(found)} sequences have frames on two sides, for example {first} ({one}) and {second} "
+            f"({other}): a detector is tested on what it has nearly seen; keep each in one list (--split_files)")
 
 
 def check_sizes(good, expression):
@@ -39,7 +70,7 @@ def in_shards(frames, expression, count):
 
     Args:
       frames: [FramePath] of one split.
-      expression: from `pattern`.
+      expression: from `for_video`.
       count: of shards; there are fewer where there are fewer sequences.
 
     Returns:

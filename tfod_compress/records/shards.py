@@ -12,7 +12,6 @@ from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 from tfod_compress.labels.base import FrameLabels
 from tfod_compress.labels.boxes import clean
-from tfod_compress.labels.classes import LABEL_MAP
 from tfod_compress.rate_matching import RateTarget
 from tfod_compress.records import bitstreams, coding, example
 from tfod_compress.records.framing import frame as record_frame
@@ -31,6 +30,7 @@ class Shard:
       measured: source_ids of the frames whose PSNR is measured.
       folders: {quality, or `RateTarget` with its quality found: folder of the unfinished record set}.
       bitstreams: {the same: folder that gets the coded files}, where they are to be kept.
+      class_map: `ClassMap`.
       sequences: for video, the number of frames of each sequence; `frames` holds them one after the other.
     """
 
@@ -39,6 +39,7 @@ class Shard:
     frames: list
     measured: frozenset
     folders: dict
+    class_map: object
     bitstreams: dict = dataclasses.field(default_factory=dict)
     sequences: tuple = ()
 
@@ -82,14 +83,13 @@ def _digest(file):
     return digest.hexdigest()
 
 
-def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_frame):
+def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):
     """Writes the shard and, beside it, the note about what it holds; both whole or not at all.
 
     Args:
       shard: `Shard`.
       codec: the codec.
       labels: what `open_labels` gave.
-      class_map: `ClassMap`.
       min_box_px: see `labels.boxes.clean`.
       max_pixels: limit on a frame's size.
       on_frame: called with (frames, raw bytes) after every frame.
@@ -97,18 +97,20 @@ def write_shard(shard, codec, labels, class_map, min_box_px, max_pixels, on_fram
     Raises:
       InputError: a frame can no longer be read.
     """
+    label_map = shard.class_map.label_map
     with contextlib.ExitStack() as stack:
         # The disk takes the first frames while the next ones are coded, instead of all of them at the end.
         disk = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk,
+        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk, label_map,
                                                isinstance(quality, RateTarget) and quality.per_frame))
                    for quality, folder in shard.folders.items()]
         code = coding.sequences if shard.sequences else coding.frames
         for path, rgb, boxes, coded in code(
-                shard, codec, lambda path: _read(path, labels, class_map, min_box_px, max_pixels),
+                shard, codec, lambda path: _read(path, labels, shard.class_map, min_box_px, max_pixels),
                 lambda key, source_id, data: bitstreams.write(shard.bitstreams[key], source_id, codec.extension, data)):
             height, width, _ = rgb.shape
-            part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes)
+            part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes,
+                                             label_map)
             for writer, made in zip(writers, coded, strict=True):
                 writer.add(example.build(part, made.stored, made.format, made.size), path.source_id, width, height,
                            made, boxes)
@@ -129,11 +131,12 @@ def _read(path, labels, class_map, min_box_px, max_pixels):
 class _Writer:
     """One shard file of one record set while it is written, and what will be said about it."""
 
-    def __init__(self, path, disk, own_qualities):
+    def __init__(self, path, disk, label_map, own_qualities):
         """`disk` is an executor that brings to the disk what is written."""
+        self._label_map = label_map
         self._path, self._digest, self._own_qualities = path, hashlib.sha256(), own_qualities
         self._disk, self._flushing, self._flushed = disk, None, 0
-        self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(LABEL_MAP.values(), 0),
+        self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(label_map.values(), 0),
                      "dropped": [], "clipped": 0, "ignored": 0, "negatives": 0}
 
     def __enter__(self):
@@ -166,7 +169,7 @@ class _Writer:
         row = [source_id, width, height, coded.size, psnr]
         self.note["frames"].append([*row, coded.quality] if self._own_qualities else row)
         for number in boxes.class_ids:
-            self.note["boxes"][LABEL_MAP[int(number)]] += 1
+            self.note["boxes"][self._label_map[int(number)]] += 1
         self.note["dropped"] += [[source_id, name, [str(round(edge, 3)) for edge in edges], reason]
                                  for name, edges, reason in boxes.dropped]
         self.note["clipped"] += boxes.clipped

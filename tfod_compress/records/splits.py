@@ -7,13 +7,14 @@ import re
 from tfod_compress.errors import InputError
 
 
-def group_keys(source_ids, split_by):
+def group_keys(source_ids, split_by, flag="--split_by"):
     """The group of each frame: frames of one group stay on one side.
 
     Args:
       source_ids: texts.
       split_by: regular expression; the group is its first capture group, or the whole match. None makes
         every frame its own group.
+      flag: what an error calls it.
 
     Returns:
       [text].
@@ -26,14 +27,23 @@ def group_keys(source_ids, split_by):
     try:
         pattern = re.compile(split_by)
     except re.error as error:
-        raise InputError(f"--split_by {split_by!r} is not a regular expression: {error}") from error
-    keys = []
-    for source_id in source_ids:
-        found = pattern.search(source_id)
-        if not found:
-            raise InputError(f"--split_by {split_by!r} does not match the frame {source_id}")
-        keys.append(found.group(1) if pattern.groups and found.group(1) is not None else found.group(0))
+        raise InputError(f"{flag} {split_by!r} is not a regular expression: {error}") from error
+    keys = [group_key(pattern, source_id) for source_id in source_ids]
+    for source_id, key in zip(source_ids, keys, strict=True):
+        if key is None:
+            raise InputError(f"{flag} {split_by!r} does not match the frame {source_id}")
     return keys
+
+
+def group_key(pattern: re.Pattern, source_id: str) -> str | None:
+    """The group of one frame: the first capture group, or the whole match where that takes no part; None without one.
+
+    What a frame's group is, is decided here alone, for splits, for video and for statistics.
+    """
+    found = pattern.search(source_id)
+    if not found:
+        return None
+    return found.group(1) if pattern.groups and found.group(1) is not None else found.group(0)
 
 
 def assign(keys, fractions, seed):
@@ -46,19 +56,21 @@ def assign(keys, fractions, seed):
 
     Returns:
       [split name], one for each frame. Each split with a share above zero gets at least one group where there
-      are enough groups for all, "train" included.
+      are enough groups for all, "train" included unless the others' shares are all there is.
     """
     sizes = {}
     for key in keys:
         sizes[key] = sizes.get(key, 0) + 1
     order = sorted(sizes, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
     wanted = [(name, share) for name, share in fractions.items() if share > 0]
-    side = {}
+    side, rest = {}, "train"
+    if wanted and sum(share for _, share in wanted) >= 1:
+        rest = wanted[-1][0]
     for place, (name, share) in enumerate(wanted):
         target, have = share * len(keys), 0
         free = [key for key in order if key not in side]
         # One group at least stays for each split to come, and one for train.
-        spare = len(free) - (len(wanted) - place)
+        spare = len(free) - (len(wanted) - place) + (rest != "train")
         if spare < 1:
             break
         for key in free:
@@ -66,7 +78,7 @@ def assign(keys, fractions, seed):
                 side[key], have, spare = name, have + sizes[key], spare - 1
         if not have:
             side[min(free, key=lambda key: sizes[key])] = name
-    return [side.get(key, "train") for key in keys]
+    return [side.get(key, rest) for key in keys]
 
 
 def assign_folds(keys, folds, seed):

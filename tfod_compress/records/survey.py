@@ -8,9 +8,10 @@ import os
 from tfod_compress import progress
 from tfod_compress.errors import InputError
 from tfod_compress.records import duplicates as duplicate_frames
-from tfod_compress.records import splits, workers
+from tfod_compress.records import sequences, splits, workers
 
 SCAN_CHUNK = 16  # frames a task
+AREAS_KEY = "input_areas_sha256"  # of `Survey.digests`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,27 +30,33 @@ class Survey:
     broken: list
     warnings: list
 
+    @property
+    def has_areas(self):
+        """Whether the labels say how large the objects' outlines are."""
+        return any(look.areas_crc for _, look in self.good)
+
     def digests(self):
         """What the input was, in few bytes: any changed pixel, label, name or side changes them."""
-        frames, labels, where = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        frames, labels, where, areas = (hashlib.sha256() for _ in range(4))
         for (frame, look), side in zip(self.good, self.sides, strict=True):
             name = f"{frame.source_id}\n"
             frames.update(f"{name}{look.size} {look.pixels_crc}\n".encode())
             labels.update(f"{name}{look.labels_crc}\n".encode())
             where.update(f"{name}{side}\n".encode())
+            areas.update(f"{name}{look.areas_crc}\n".encode())
         return {"input_frames": len(self.good), "input_broken": len(self.broken),
                 "input_frames_sha256": frames.hexdigest(), "input_labels_sha256": labels.hexdigest(),
-                "input_splits_sha256": where.hexdigest()}
+                "input_splits_sha256": where.hexdigest(),
+                **({AREAS_KEY: areas.hexdigest()} if self.has_areas else {})}
 
 
-def usable(folder, found, labels, class_map, run, *, on_broken, max_broken, unlabelled, say):
+def usable(folder, found, labels, run, *, on_broken, max_broken, unlabelled, say):
     """Looks at every frame and its labels.
 
     Args:
       folder: the frames folder.
       found: [FramePath].
       labels: what `open_labels` gave.
-      class_map: `ClassMap`.
       run: from `workers.pool`.
       on_broken: see `conversion.convert`.
       max_broken: likewise.
@@ -57,10 +64,10 @@ def usable(folder, found, labels, class_map, run, *, on_broken, max_broken, unla
       say: likewise.
 
     Returns:
-      (good, broken): [(FramePath, Scanned)], [(FramePath, reason)].
+      (good, broken, counts): [(FramePath, Scanned)], [(FramePath, reason)], {class name: boxes}.
 
     Raises:
-      InputError: too many broken frames, missing labels, unknown class names.
+      InputError: too many broken frames, missing labels.
     """
     chunks = [found[at:at + SCAN_CHUNK] for at in range(0, len(found), SCAN_CHUNK)]
     results, counts, sizes = [None] * len(chunks), collections.Counter(), {}
@@ -74,13 +81,11 @@ def usable(folder, found, labels, class_map, run, *, on_broken, max_broken, unla
     broken = [(frame, look.reason) for frame, look in zip(found, scanned, strict=True) if look.reason]
     _check_broken(folder, len(found), broken, on_broken, max_broken)
     good = [(frame, look) for frame, look in zip(found, scanned, strict=True) if not look.reason]
-    good = _labelled(good, labels, unlabelled, say)
-    class_map.check(counts, labels.path)
-    return good, broken
+    return _labelled(good, labels, unlabelled, say), broken, counts
 
 
 def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split_files, folds, seed, duplicates,
-           max_pixels, say):
+           max_pixels, say, sequence_by=None):
     """Assigns the usable frames to splits; arguments as in `conversion.convert`.
 
     Returns:
@@ -95,7 +100,9 @@ def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split
                                      [frame.source_id for frame, _ in broken], split_files)
         good, sides = _in_lists(good, sides, split_files, say)
         groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
+        parted = sequences.parted([frame.source_id for frame, _ in good], sides, sequence_by) if sequence_by else None
     else:
+        parted = None
         keys = splits.group_keys(names, split_by)
         groups = duplicate_frames.identical(good, max_pixels) if duplicates == "together" else []
         if split_by is None:
@@ -103,7 +110,7 @@ def divide(folder, good, broken, *, val_fraction, test_fraction, split_by, split
         sides = splits.assign_folds(keys, folds, seed) if folds else splits.assign(
             keys, {"val": val_fraction, "test": test_fraction}, seed)
     duplicate_frames.check_sides(good, sides, groups, "--split_files" if split_files else f"--split_by {split_by!r}")
-    warnings = _warnings(good, sides, seed)
+    warnings = [*_warnings(good, sides, seed), *([parted] if parted else [])]
     if groups and not split_files and split_by is None:
         warnings.append(f"{sum(map(len, groups))} frames share their pixels with another, for example "
                         f"{good[groups[0][0]][0].source_id} and {good[groups[0][1]][0].source_id}; "

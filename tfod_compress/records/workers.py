@@ -29,14 +29,12 @@ class Job:
       codec: its name.
       options: see `codecs.get`.
       labels: what `open_labels` gave.
-      class_map: `ClassMap`.
       min_box_px, max_pixels: limits.
     """
 
     codec: str
     options: dict
     labels: object
-    class_map: object
     min_box_px: float
     max_pixels: int
 
@@ -172,7 +170,7 @@ def coded_sizes(task):
 
 def make_shard(shard):
     """Writes one `Shard`, in a worker."""
-    write_shard(shard, _codec, _job.labels, _job.class_map, _job.min_box_px, _job.max_pixels, _count)
+    write_shard(shard, _codec, _job.labels, _job.min_box_px, _job.max_pixels, _count)
 
 
 def end_with_parent(parent):

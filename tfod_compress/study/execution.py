@@ -14,6 +14,8 @@ import yaml
 
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
+from tfod_compress.labels import label_map
+from tfod_compress.labels.classes import AUTO
 from tfod_compress.processes import end_with_parent, interrupted_by_signals
 from tfod_compress.study import stamps
 from tfod_compress.study.estimates import describe
@@ -54,7 +56,10 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
     if not study.data.make and not study.data.frames:
         raise InputError("the study names no frames: give --frames and --labels, or set them in its data; "
                          "--scale smoke makes its own")
-    for path in filter(None, (study.data.frames, study.data.labels, study.data.class_map, study.data.names)):
+    named = (study.data.label_map, study.data.class_map, study.data.names)
+    for path in filter(None, (study.data.frames, study.data.labels, *named)):
+        if path in named and path in (AUTO, *label_map.shipped()):
+            continue
         if not pathlib.Path(path).exists():
             raise InputError(f"{path}: no such file or folder; it is named by the study's data")
     check_published(study)

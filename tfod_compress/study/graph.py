@@ -145,7 +145,8 @@ def _frames_given(study, workdir):
         width, height = map(int, data.make.size.split("x"))
         pixels = data.make.count * width * height
     given = {"--frames": frames, "--labels": labels, "--label_format": data.label_format,
-             "--class_map": data.class_map, "--names": data.names, "--max_frames": data.max_frames,
+             "--label_map": data.label_map, "--class_map": data.class_map, "--names": data.names,
+             "--max_frames": data.max_frames, "--sequence_by": data.sequence_by,
              "--unlabelled": data.unlabelled if data.unlabelled != "fail" else None,
              "--val_fraction": split.val_fraction, "--split_by": split.split_by, "--split_files": split.split_files,
              "--folds": split.folds, "--seed": split.seed or None, "--num_shards": split.num_shards,

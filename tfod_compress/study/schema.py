@@ -8,6 +8,7 @@ import pydantic
 import pydantic_core
 
 from tfod_compress import codecs
+from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.learned import MODELS
 from tfod_compress.study.detector_schema import PUBLISHED, Detector, FineTuning, Retraining, Training
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
@@ -20,6 +21,17 @@ TUNED = ("task_ft", "control_ft")
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, le=1)]
+
+
+def _compiles(text):
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise wrong(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+Expression = Annotated[str, pydantic.AfterValidator(_compiles)]
 
 
 class MakeFrames(Strict):
@@ -39,10 +51,12 @@ class Data(Strict):
     frames: str | None = None
     labels: str | None = None
     label_format: Literal["auto", "voc", "kitti", "coco", "yolo", "csv"] = "auto"
+    label_map: str | None = None
     class_map: str | None = None
     names: str | None = None
     unlabelled: Literal["fail", "skip", "negative"] = "fail"
     max_frames: pydantic.PositiveInt | None = None
+    sequence_by: Expression | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
@@ -57,7 +71,7 @@ class Split(Strict):
     """Which frames are for what, as in tools.make_tfrecords: a share, a folder of lists, or folds."""
 
     val_fraction: Fraction | None = None
-    split_by: str | None = None
+    split_by: Expression | None = None
     split_files: str | None = None
     folds: Annotated[int, pydantic.Field(ge=2)] | None = None
     seed: pydantic.NonNegativeInt = 0
@@ -68,12 +82,8 @@ class Split(Strict):
         if sum(value is not None for value in (self.val_fraction, self.split_files, self.folds)) != 1:
             raise wrong("give one of val_fraction, split_files and folds")
         if self.split_files and self.split_by:
-            raise wrong("split_files says which frame goes where; leave out split_by", "split_by")
-        if self.split_by:
-            try:
-                re.compile(self.split_by)
-            except re.error as error:
-                raise wrong(f"{self.split_by!r} is no regular expression: {error}", "split_by") from None
+            raise wrong("split_files says which frame goes where; what a sequence is says data.sequence_by; leave out "
+                        "split_by", "split_by")
         return self
 
 
@@ -224,6 +234,7 @@ class Study(Strict):
     @pydantic.model_validator(mode="after")
     def _possible(self):
         self._check_records()
+        self._check_sequences()
         self._check_codecs()
         self._check_regimes()
         names = [detector.name for detector in self.detectors]
@@ -257,6 +268,14 @@ class Study(Strict):
             for setting in entry.settings:
                 if names.count(setting.record_set) > 1:
                     raise wrong(f"record set {setting.record_set} comes twice", "records", index)
+
+    def _check_sequences(self):
+        """One split serves all record sets: video must not be split by folder where single frames are not."""
+        video = [not entry.is_trained_here and isinstance(entry.loaded(), VideoCodec) for entry in self.records]
+        if any(video) and not all(video) and not (self.data.sequence_by or self.split.split_by):
+            raise wrong("codes whole sequences, and other records single frames: say in data.sequence_by what a "
+                        "sequence is, such as '^(.+)/' for each folder, so that all have one split", "records",
+                        video.index(True), "codec")
 
     def _check_codecs(self):
         """Codecs that the study trains, and the record sets that are made with them."""
