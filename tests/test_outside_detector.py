@@ -248,6 +248,22 @@ def test_the_exported_labels_are_the_record_set_s(demo_records, tmp_path):
     assert len(coco.getAnnIds()) == len(ours.boxes) and len(coco.getImgIds()) == len(ours.image_ids)
 
 
+def test_the_areas_of_outlines_are_exported_too(demo_records, tmp_path, run_tool):
+    """What was exported is read as labels, with other areas, and exported again."""
+    content, _ = export.export(RecordSet(demo_records / "jpeg-q5"), ["val"], tmp_path / "frames")
+    for annotation in content["annotations"]:
+        annotation["area"] = float(np.float32(annotation["area"] / 3))
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    done = run_tool("make_tfrecords", "--frames", tmp_path / "frames", "--labels", tmp_path / "labels.json", "--codec",
+                    "png", "--output", tmp_path, "--unlabelled", "negative")
+    assert done.returncode == 0, done.stderr
+    again, _ = export.export(RecordSet(tmp_path / "png"), RecordSet(tmp_path / "png").splits, tmp_path / "again")
+    names = {image["id"]: image["source_id"] for image in again["images"]}
+    before = {image["id"]: image["source_id"] for image in content["images"]}
+    assert sorted((names[one["image_id"]], one["area"]) for one in again["annotations"]) == sorted(
+        (before[one["image_id"]], one["area"]) for one in content["annotations"])
+
+
 @pytest.mark.parametrize("source_id", ["../out", "/etc/out", "a//b", "a/./b", "a\0b", "..", ""])
 def test_no_frame_leaves_the_folder(demo_records, tmp_path, source_id):
     record_set = RecordSet(demo_records / "jpeg-q5")
