@@ -162,8 +162,9 @@ def test_a_command_that_is_none(demo_records, tmp_path, run_tool):
 
 
 def test_ctrl_c_ends_the_command_and_its_children(demo_records, tmp_path):
-    """The command is a shell here, whose child would live on."""
-    (tmp_path / "slow.sh").write_text(f"sleep 1000 &\necho $! > {tmp_path}/child\ntouch {tmp_path}/started\nwait\n")
+    """The command is a shell here, whose child would live on and does not hear that it is to end."""
+    (tmp_path / "slow.sh").write_text("sh -c 'trap \"\" TERM; exec sleep 1000' &\n"
+                                      f"echo $! > {tmp_path}/child\nsleep 0.5\ntouch {tmp_path}/started\nwait\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.evaluate", "--detector_command", f"sh {tmp_path}/slow.sh {{frames}} {{output}}",
          "--records", demo_records / "jpeg-q5", "--output", tmp_path / "out"], cwd=ROOT, stderr=subprocess.PIPE,
@@ -245,6 +246,22 @@ def test_the_exported_labels_are_the_record_set_s(demo_records, tmp_path):
     assert exported.class_names == ours.class_names
     coco = COCO(str(tmp_path / "frames" / "images.json"))
     assert len(coco.getAnnIds()) == len(ours.boxes) and len(coco.getImgIds()) == len(ours.image_ids)
+
+
+def test_the_areas_of_outlines_are_exported_too(demo_records, tmp_path, run_tool):
+    """What was exported is read as labels, with other areas, and exported again."""
+    content, _ = export.export(RecordSet(demo_records / "jpeg-q5"), ["val"], tmp_path / "frames")
+    for annotation in content["annotations"]:
+        annotation["area"] = float(np.float32(annotation["area"] / 3))
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    done = run_tool("make_tfrecords", "--frames", tmp_path / "frames", "--labels", tmp_path / "labels.json", "--codec",
+                    "png", "--output", tmp_path, "--unlabelled", "negative")
+    assert done.returncode == 0, done.stderr
+    again, _ = export.export(RecordSet(tmp_path / "png"), RecordSet(tmp_path / "png").splits, tmp_path / "again")
+    names = {image["id"]: image["source_id"] for image in again["images"]}
+    before = {image["id"]: image["source_id"] for image in content["images"]}
+    assert sorted((names[one["image_id"]], one["area"]) for one in again["annotations"]) == sorted(
+        (before[one["image_id"]], one["area"]) for one in content["annotations"])
 
 
 @pytest.mark.parametrize("source_id", ["../out", "/etc/out", "a//b", "a/./b", "a\0b", "..", ""])
