@@ -221,7 +221,7 @@ def test_interval_covers_as_promised():
         above, below = above + (f1["low"] > share), below + (f1["high"] < share)
         widths.append(f1["high"] - f1["low"])
     assert 0.925 * trials <= trials - above - below <= 0.975 * trials
-    assert 1 <= min(above, below) and max(above, below) <= 4 * min(above, below)
+    assert min(above, below) >= 1 and max(above, below) <= 4 * min(above, below)
     assert np.mean(widths) == pytest.approx(2 * 1.96 * np.sqrt(share * (1 - share) / images), rel=0.04)
 
 
