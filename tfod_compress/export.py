@@ -151,6 +151,8 @@ def _restored_models(prefix):
     def restored(*args, **kwargs):
         model = build(*args, **kwargs)
         _restore(model, prefix)
+        for name in ("preprocess", "predict", "postprocess"):  # without autograph, as in train_step
+            setattr(model, name, tf.autograph.experimental.do_not_convert(getattr(model, name)))
         return model
 
     model_builder.build, kept = restored, dict(table)
