@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfod_compress import metrics
 from tfod_compress.labels.boxes import Boxes
+from tfod_compress.metrics.classes import restrict
 from tfod_compress.records import example, framing
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
@@ -18,7 +19,7 @@ DETECTOR = "ssd_inception_v2_demo"
 
 
 def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(REGIMES), names=NAMES, seeds=(0,),
-          resamples=200, record_sets=True):
+          resamples=200, record_sets=True, classes=None, dropped=0, manifest=None):
     """Writes results.json, study.yaml, tfrecords/, models/*/metrics.jsonl and evaluations/ below `folder`.
 
     Args:
@@ -26,33 +27,45 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
       frames: how many validation frames.
       size: (height, width) in pixels.
       qualities: of JPEG, best first; the last is the one that is trained for.
-      regimes: of REGIMES.
-      names: {class id: name}.
+      regimes: of REGIMES, or ("published",): a detector that is tested at every quality and trained at none.
+      names: {class id: name}; ids may have gaps.
       seeds: training seeds.
       resamples: of the bootstrap.
       record_sets: whether to write the frames too.
+      classes: "classes" of every metrics.json: how the classes of a published detector were matched.
+      dropped: "dropped_detections" of every metrics.json.
+      manifest: more of every manifest.json.
 
     Returns:
       The folder.
     """
     images, labels = _frames(frames, size, names)
     truth = _truth(images, labels, names)
+    missing = (classes or {}).get("not_in_detector", ())
+    truth = restrict(truth, {number for number, name in names.items() if name not in missing})
+    reference = "published" if "published" in regimes else "off_the_shelf"
+    more = ({"classes": classes} if classes else {}) | ({"dropped_detections": dropped} if dropped else {})
     points, found = [], {}
     for quality in qualities:
         path = folder / "tfrecords" / f"jpeg-q{quality}"
         if record_sets:
-            _record_set(path, images, labels, quality, names)
+            _record_set(path, images, labels, quality, names, manifest or {})
         for regime in regimes:
-            for seed in seeds if regime == "off_the_shelf" or quality == qualities[-1] else ():
+            for seed in seeds if regime == reference or quality == qualities[-1] else ():
                 trained_on = quality if regime == "task_ft" else qualities[0]
                 model = f"{DETECTOR}-{regime}-jpeg-q{trained_on}-s{seed}"
+                trained = {"trained_on": trained_on, "model": model}
+                if regime == "published":
+                    model = f"{DETECTOR}-published"
+                    trained = {"trained_on": None, "template": None, "steps": 0, "model": model}
                 points.append({"codec": "jpeg", "quality": quality, "record_set": f"jpeg-q{quality}", "seed": seed,
-                               "detector": DETECTOR, "regime": regime, "trained_on": trained_on, "model": model,
+                               "detector": DETECTOR, "regime": regime, **trained,
                                "evaluation": f"evaluations/{model}/jpeg-q{quality}"})
-                share = FOUND[quality] * (REGIMES[regime] if quality == qualities[-1] else 1)
+                share = FOUND[quality] * (REGIMES.get(regime, 1) if quality == qualities[-1] else 1)
                 found[regime, quality, seed] = _detections(truth, share, seed)
-                _evaluation(folder / points[-1]["evaluation"], truth, found[regime, quality, seed], quality, resamples)
-    for model in {point["model"] for point in points}:
+                _evaluation(folder / points[-1]["evaluation"], truth, found[regime, quality, seed], quality, resamples,
+                            more)
+    for model in {point["model"] for point in points if point["trained_on"] is not None}:
         _training(folder / "models" / model)
     (folder / "study.yaml").write_text("title: made up\nregimes: [off_the_shelf]\n")
     (folder / "results.json").write_text(json.dumps({
@@ -60,7 +73,7 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
         "created": "2020-01-02T03:04:05+00:00", "class_names": list(names.values()),
         "commands": ["python -m tools.make_tfrecords --quality 100,40,20,10,5"],
         "regime_training": {"training": {"steps": 1500}, "fine_tuning": {"steps": 500}}, "points": points,
-        "comparisons": _comparisons(truth, found, qualities, seeds, resamples),
+        "comparisons": _comparisons(truth, found, reference, qualities, seeds, resamples),
         "timings": [{"stage": "records", "seconds": 20.5}, {"stage": "train", "seconds": 600}]}))
     return folder
 
@@ -78,7 +91,7 @@ def _frames(count, size, names):
             h = int(rng.uniform(0.1, 0.45) * height)
             w = int(min(h * rng.uniform(0.5, 1.6), width * 0.4))
             top, left = rng.integers(0, height - h), rng.integers(0, width - w)
-            kind = 1 + min(int(rng.exponential(1.6)), len(names) - 1)
+            kind = list(names)[min(int(rng.exponential(1.6 * max(1, len(names) / 7))), len(names) - 1)]
             image[top:top + h, left:left + w] = rng.uniform(20, 235, 3)
             image[top + h // 6:top + h // 2, left + w // 6:left + w - w // 6] *= 0.5
             boxes.append((top / height, left / width, (top + h) / height, (left + w) / width, kind))
@@ -87,7 +100,7 @@ def _frames(count, size, names):
     return images, labels
 
 
-def _record_set(folder, images, labels, quality, names):
+def _record_set(folder, images, labels, quality, names, manifest):
     """The frames as JPEG in one shard."""
     folder.mkdir(parents=True)
     with open(folder / "val-00000-of-00001.tfrecord", "wb") as file:
@@ -106,7 +119,8 @@ def _record_set(folder, images, labels, quality, names):
         f'item {{\n  id: {number}\n  name: "{name}"\n}}\n' for number, name in names.items()))
     (folder / "manifest.json").write_text(json.dumps({
         "codec": "jpeg", "codec_version": "made up", "quality": quality, "frames": {"train": 0, "val": len(images)},
-        "psnr_db": 20 + quality / 5, "split_by": r"^(seq\d+)/", "files": {"val-00000-of-00001.tfrecord": ""}}))
+        "psnr_db": 20 + quality / 5, "split_by": r"^(seq\d+)/", "files": {"val-00000-of-00001.tfrecord": ""},
+        **manifest}))
 
 
 def _truth(images, labels, names):
@@ -136,19 +150,20 @@ def _detections(truth, share, seed):
                               np.concatenate([truth.class_ids[chosen], truth.class_ids[astray]]), scores)
 
 
-def _evaluation(folder, truth, detections, quality, resamples):
+def _evaluation(folder, truth, detections, quality, resamples, more):
     folder.mkdir(parents=True)
     metrics.write_detections(folder / "detections.json", truth.image_ids, detections)
     coded = {100: 19_000, 40: 3_900, 20: 2_400, 10: 1_500, 5: 900}[quality] * len(truth.image_ids)
     pixels = int(truth.sizes.prod(axis=1).sum())
     numbers = metrics.summarise(truth, detections, 0.3, resamples=resamples)
-    (folder / "metrics.json").write_text(json.dumps({**numbers, "bpp": 8 * coded / pixels, "coded_bytes": coded}))
+    (folder / "metrics.json").write_text(json.dumps({**numbers, "bpp": 8 * coded / pixels, "coded_bytes": coded,
+                                                     **more}))
 
 
-def _comparisons(truth, found, qualities, seeds, resamples):
+def _comparisons(truth, found, reference, qualities, seeds, resamples):
     last, best = qualities[-1], qualities[0]
-    pairs = [(("off_the_shelf", quality), ("off_the_shelf", best)) for quality in qualities[1:]]
-    pairs += [(("task_ft", last), ("off_the_shelf", last)), (("task_ft", last), ("control_ft", last))]
+    pairs = [((reference, quality), (reference, best)) for quality in qualities[1:]]
+    pairs += [(("task_ft", last), (reference, last)), (("task_ft", last), ("control_ft", last))]
     made = []
     for a, b in pairs:
         for seed in seeds:

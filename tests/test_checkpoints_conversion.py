@@ -11,7 +11,10 @@ import pytest
 
 from tests.odapi import detector_cases, tf1_detectors
 from tests.test_download import Server
+from tfod_compress import trained_model
+from tfod_compress.checkpoints import zoo
 from tfod_compress.errors import InputError
+from tfod_compress.labels import label_map
 
 NAME = "ssd_inception_v2_coco_2018_01_28"
 CONFIG = detector_cases.config(NAME, "num_classes: 7", "feature_extractor { depth_multiplier: 0.1 }")
@@ -125,6 +128,24 @@ def test_averages_are_preferred_and_what_is_left_out_is_explained(convert, weigh
         assert pair[key] == pytest.approx(number)
     assert len(record["archive"]["sha256"]) == 64
     assert record["num_classes"] == 7
+
+
+def test_the_classes_of_the_archive_are_known(convert, weights, tmp_path, monkeypatch):
+    """Written beside the checkpoint, and known without that, too: older versions left no label map."""
+    for archive in zoo.ARCHIVES:
+        assert f"num_classes: {max(archive.label_map)}" in archive.model
+    assert zoo.find("faster_rcnn_resnet101_kitti").label_map == {1: "car", 2: "pedestrian"}
+    ours = {number: f"class {number}" for number in (1, 2, 5, 7)}
+    monkeypatch.setattr(zoo.Archive, "label_map", property(lambda self: ours))
+    convert(weights)
+    path = tmp_path / "out" / "label_map.pbtxt"
+    model = trained_model.find(tmp_path / "out")
+    assert label_map.read(path) == model.class_names() == ours
+    path.unlink()
+    assert model.class_names() == ours
+    assert model.nms_iou() == 0.6
+    monkeypatch.setattr(zoo.Archive, "label_map", property(lambda self: {1: "of another model"}))
+    assert model.class_names() == {}
 
 
 @pytest.mark.parametrize("rename", [str, lambda name: f"{name}/read", lambda name: f"{name}/read/_95__cf__98"],

@@ -74,14 +74,26 @@ def test_what_was_compared_before_is_taken_over_until_detections_or_rates_change
             compare_curves(STUDY, folder, rows, changed, found)
 
 
-def test_the_report_tells_them(folder):
-    rows, rates = points(folder, 0.5)
+def write_comparisons(folder, found):
     results = json.loads((folder / "results.json").read_text())
-    results["curve_comparisons"] = compare_curves(STUDY, folder, rows, rates, ())
-    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "results.json").write_text(json.dumps({**results, "curve_comparisons": found}))
+
+
+@pytest.mark.parametrize(("share", "change", "sign", "told"), [
+    (0.5, {}, "+", "shown"), (2.0, {}, "\u2212", "shown"), (1.0, {}, "", "not shown"),
+    (0.5, {"low": -0.001}, "+", "not shown"), (2.0, {"high": 0.001}, "\u2212", "not shown")])
+def test_a_difference_is_shown_where_its_interval_leaves_zero_out(folder, share, change, sign, told):
+    rows, rates = points(folder, share)
+    found, = compare_curves(STUDY, folder, rows, rates, ())
+    write_comparisons(folder, [{**found, **change}])
     (codec, regime, against, value, common, verdict), = comparing.regimes_of(read_study(folder)).rows
     assert (codec.text, regime.text, against.text) == ("JPEG", "jointly fine-tuned", "off the shelf")
-    assert value.text.startswith("+") and value.small.startswith("[") and " to " in common.text
-    assert verdict.text in ("shown", "not shown")
+    assert value.text == f"{sign}{abs(found['value']):.3f}" and value.small.startswith("[") and " to " in common.text
+    assert verdict.text == told
+
+
+def test_the_report_holds_them(folder):
+    rows, rates = points(folder, 0.5)
+    write_comparisons(folder, compare_curves(STUDY, folder, rows, rates, ()))
     report.make_report(folder)
     assert "its regimes are compared over whole curves" in (folder / "report.html").read_text(encoding="utf-8")

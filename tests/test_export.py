@@ -61,13 +61,14 @@ def elsewhere(saved_model, image, folder):
             found["detection_scores"][:count])
 
 
-def check_saved_model(name, folder, changes=()):
+def check_saved_model(model, folder):
+    """Exports a model folder; returns its Detector and the picture on which both found the same."""
     odapi.install()
     from tfod_compress import export
 
-    model = random_checkpoint(name, folder / "model", changes)
     export.export_saved_model(model / "pipeline.config", model, folder / "exported")
-    assert {path.name for path in (folder / "exported").iterdir()} == {"saved_model", "checkpoint", "pipeline.config"}
+    written = {path.name for path in (folder / "exported").iterdir()} - {"label_map.pbtxt"}
+    assert written == {"saved_model", "checkpoint", "pipeline.config"}
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     detector = trained_model.find(checkpoint=model).load()
     image = np.random.default_rng(1).integers(0, 256, (120, 200, 3)).astype(np.uint8)
@@ -76,7 +77,7 @@ def check_saved_model(name, folder, changes=()):
     found = elsewhere(folder / "exported" / "saved_model", image, folder)
     for one, other in zip(found, ours, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    return model, detector, image
+    return detector, image
 
 
 NARROW = "model { ssd { feature_extractor { depth_multiplier: 0.1 } } }"
@@ -85,11 +86,8 @@ AS_MANY_OF_A_CLASS = "model { ssd { post_processing { batch_non_max_suppression 
 
 @pytest.mark.slow
 def test_saved_model_of_ssd(tmp_path):
-    from tfod_compress import export
-
-    model, detector, image = check_saved_model("ssd_inception_v2_demo", tmp_path, [NARROW])
-    with pytest.raises(InputError, match="is there already"):
-        export.export_saved_model(model / "pipeline.config", model, tmp_path / "exported")
+    model = random_checkpoint("ssd_inception_v2_demo", tmp_path / "model", [NARROW])
+    detector, image = check_saved_model(model, tmp_path)
     loaded = trained_model.find(saved_model=tmp_path / "exported").load()
     for one, other in zip(loaded.detect_image(image), detector.detect_image(image), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -128,7 +126,8 @@ def test_tflite_of_ssd(tmp_path):
 def test_saved_model_of_faster_rcnn(tmp_path):
     from tfod_compress import export
 
-    model, _, _ = check_saved_model("faster_rcnn_inception_v2_smoke", tmp_path)
+    model = random_checkpoint("faster_rcnn_inception_v2_smoke", tmp_path / "model")
+    check_saved_model(model, tmp_path)
     with pytest.raises(InputError, match="ssd with a fixed_shape_resizer alone"):
         export.export_tflite(model / "pipeline.config", model, tmp_path / "lite")
 
@@ -138,17 +137,29 @@ def test_saved_model_of_faster_rcnn(tmp_path):
 def test_saved_model_at_full_width(name, tmp_path):
     change = "fixed_shape_resizer { height: 96 width: 160 }"
     part = f"{'ssd' if name.startswith('ssd') else 'faster_rcnn'} {{ image_resizer {{ {change} }} }}"
-    check_saved_model(name, tmp_path, [f"model {{ {part} }}"])
+    check_saved_model(random_checkpoint(name, tmp_path / "model", [f"model {{ {part} }}"]), tmp_path)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     odapi.install()
+    import tensorflow as tf
+
     folder = tmp_path_factory.mktemp("export")
     tiny_records.write(folder / "records", tiny_records.pictures(1), {})
-    config = tiny_records.write_config(folder / "pipeline.config", folder / "records")
-    model = save_checkpoint(config, folder / "model")
-    return folder, config, model
+    (folder / "model").mkdir()
+    config = tiny_records.write_config(folder / "model" / "pipeline.config", folder / "records")
+    tf.keras.utils.set_random_seed(3)
+    return folder, config, save_checkpoint(config, folder / "model")
+
+
+def test_saved_model_of_a_tiny_ssd(tiny, tmp_path):
+    from tfod_compress import export
+
+    folder, config, _ = tiny
+    check_saved_model(folder / "model", tmp_path)
+    with pytest.raises(InputError, match="is there already"):
+        export.export_saved_model(config, folder / "model", tmp_path / "exported")
 
 
 def test_what_does_not_fit_is_one_line_and_leaves_nothing(tiny, tmp_path):

@@ -237,6 +237,7 @@ def test_what_the_sources_were_is_kept_and_told(tmp_path, run_tool):
     assert records.manifest["sources"] == {
         "formats": {"jpeg": 6, "bmp": 2}, "jpeg_quality": {"lowest": 60, "median": 70, "highest": 85, "frames": 6}}
     told = sources.told(records.manifest["sources"])
+    assert f"note: {told}" in said
     assert told.startswith("6 of the 8 source frames are JPEGs of quality 60 to 85, median 70")
     assert told in run_tool("inspect_records", records.path).stdout
     assert "lossless (4 BMP)" in sources.told({"formats": {"bmp": 4}, "jpeg_quality": None})

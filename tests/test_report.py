@@ -1,19 +1,18 @@
 """The report: numbers equal to the metrics, no claim beyond an interval, nothing from outside, text stays text."""
 
 import csv
-import html.parser
 import json
 import re
 import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests import report_study
+from tests import pages, report_study
+from tests.pages import Page, change
 from tfod_compress import report
 from tfod_compress.errors import InputError
-from tfod_compress.report import findings, gallery, heat_maps, interactive, tables, theme, words
+from tfod_compress.report import findings, heat_maps, interactive, tables, theme, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -29,43 +28,6 @@ def finished(tmp_path_factory):
 def study(finished, tmp_path):
     """A copy to change."""
     return shutil.copytree(finished, tmp_path / "study")
-
-
-def change(folder, edit):
-    """Rewrites results.json after `edit(results)`."""
-    path = folder / "results.json"
-    results = json.loads(path.read_text())
-    edit(results)
-    path.write_text(json.dumps(results))
-    return folder
-
-
-class Page(html.parser.HTMLParser):
-    """Attributes, table rows and visible text of a page."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.attributes, self.rows, self.text, self._open = [], [], "", []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attributes):
-        self.attributes += [(tag, name, value or "") for name, value in attributes]
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-        self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        while self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        if "style" in self._open or "script" in self._open:
-            return
-        self.text += data
-        if {"td", "th"} & set(self._open) and self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
 
 
 def test_page_refers_to_nothing_outside(finished):
@@ -197,7 +159,6 @@ def test_folds_are_shown_as_one_study(tmp_path):
     series, = findings.series_of(study)
     one = series.reference.cells["off_the_shelf"].entries[0].metrics
     assert series.reference.coded_bytes == 2 * one.coded_bytes and series.reference.bpp == pytest.approx(one.bpp)
-    assert len(gallery.ground_truth(study, series)) == 2
     assert series.rows[-1].loss.comparisons[0].a.fold != series.rows[-1].loss.comparisons[1].a.fold
 
 
@@ -328,42 +289,17 @@ def test_half_a_last_line_of_training_scalars_is_no_damage(study):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_browser_draws_the_page(finished, tmp_path, scheme):
     """No console message, the background of the scheme, and every figure and picture with an extent."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    probe = """<script>addEventListener('load', () => {
-      const all = selector => [...document.querySelectorAll(selector)];
+    seen = pages.probe(finished / "report.html", """
       const drawn = e => e.getBoundingClientRect().width > 99 && e.getBBox().height > 50;
-      document.body.setAttribute('data-probe', JSON.stringify({
+      return {
         bad: all('figure:not(#figure-rate_accuracy) > svg, svg.view').filter(e => !drawn(e)).map(e => e.ariaLabel),
         curves: all('#chart .scatterlayer .trace').length, switches: all('#shown input').length,
         paper: getComputedStyle(document.body).backgroundColor,
-        loaded: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))}))
-    })</script></body>"""
-    page = tmp_path / "probed.html"
-    head, _, tail = (finished / "report.html").read_text(encoding="utf-8").rpartition("</body>")
-    page.write_text(head + probe + tail, encoding="utf-8")
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-         f"--blink-settings=preferredColorScheme={int(scheme == 'light')}", f"--user-data-dir={tmp_path / 'profile'}",
-         "--window-size=1100,900", "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = dict((name, value) for _, name, value in _attributes(done.stdout) if name == "data-probe")
-    seen = json.loads(found["data-probe"])
+        loaded: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))}""",
+                       tmp_path, scheme)
     dark = tuple(int(theme.COLOURS["paper"][scheme == "dark"][i:i + 2], 16) for i in (1, 3, 5))
     regimes = len(report_study.REGIMES)
     assert seen == {"bad": [], "curves": regimes, "switches": regimes, "paper": f"rgb{dark}", "loaded": []}
-
-
-def _attributes(text):
-    page = Page.__new__(Page)
-    html.parser.HTMLParser.__init__(page)
-    page.attributes, page.rows, page.text, page._open = [], [], "", []
-    page.feed(text)
-    return page.attributes
 
 
 def test_error_costs_on_the_page_are_those_of_metrics_json(finished):

@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
 def test_gallery_follows_its_rule(finished):
     study = read_study(finished)
     series, = findings.series_of(study)
-    truth = gallery.ground_truth(study, series)[0]
+    truth = gallery.ground_truth(study, series)
     frames = gallery.make_gallery(study, series, truth)
     assert [frame.reason.split()[0] for frame in frames] == ["largest", "median", "drawn"]
     assert len({frame.source_id for frame in frames}) == 3
@@ -49,7 +49,7 @@ def test_large_frames_are_cut_and_not_scaled(tmp_path):
     folder = report_study.write(tmp_path / "large", frames=4, size=(500, 700), qualities=(100, 5), resamples=20)
     study = read_study(folder)
     series, = findings.series_of(study)
-    frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series)[0])[0]
+    frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series))[0]
     assert (frame.width, frame.height, frame.is_part) == (gallery.MAX_WIDTH, gallery.MAX_HEIGHT, True)
     assert frame.views[0].boxes
     for box in frame.views[0].boxes:
@@ -59,7 +59,7 @@ def test_large_frames_are_cut_and_not_scaled(tmp_path):
 
 def test_the_pictures_are_files_too_with_every_view_and_its_boxes(finished):
     series, = findings.series_of(read_study(finished))
-    truth, = gallery.ground_truth(read_study(finished), series)
+    truth = gallery.ground_truth(read_study(finished), series)
     frames = gallery.make_gallery(read_study(finished), series, truth)
     files = sorted((finished / "figures").glob("pictures_*.jpg"))
     assert [path.stem.rsplit("_", 1)[1] for path in files] == ["1", "2", "3"] and len(frames) == 3

@@ -1,11 +1,13 @@
 """Maximum safe compression, the fleet's storage, and the published numbers."""
 
 import json
+import shutil
 
 import pytest
 
 from tests import report_study
 from tfod_compress import published, report
+from tfod_compress.metrics import Margin
 from tfod_compress.report import findings, safe_compression, words
 from tfod_compress.report.study_folder import read_study
 
@@ -14,6 +16,17 @@ from tfod_compress.report.study_folder import read_study
 def finished(tmp_path_factory):
     """A study's folder without frames."""
     return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, resamples=20, record_sets=False)
+
+
+def reach(folder, value, low, high, seed=0):
+    """Makes the off-the-shelf detector of one seed reach this weighted mAP at the best quality; the folder."""
+    point, = (p for p in json.loads((folder / "results.json").read_text())["points"]
+              if (p["regime"], p["quality"], p["seed"]) == ("off_the_shelf", 100, seed))
+    path = folder / point["evaluation"] / "metrics.json"
+    numbers = json.loads(path.read_text())
+    numbers["weighted_map"] = {"value": value, "low": low, "high": high}
+    path.write_text(json.dumps(numbers))
+    return folder
 
 
 def answers(folder, intervals, margin=0.02, regime="off_the_shelf"):
@@ -53,9 +66,92 @@ def test_an_interval_around_zero_is_not_yet_safe(finished):
     assert answers(finished, wide, margin=0.05)[1][0].row.quality == 5
 
 
+TIGHT = {quality: (-0.01, 0.01) for quality in (40, 20, 10, 5)}
+
+
+@pytest.mark.parametrize(("reached", "margin", "claimed"), [
+    ((0.0, 0.0, 0.0), 0.02, False),
+    ((0.15, 0.0999, 0.2), 0.02, False),  # just below the rule: the lower bound is not quite five margins
+    ((0.15, 0.1, 0.2), 0.02, True),
+    ((0.15, None, None), 0.02, False),
+    ((0.0, 0.0, 0.0), Margin(0.05, relative=True), False),  # a share of nothing is nothing
+    ((0.8, 0.1999, 0.9), Margin(0.05, relative=True), False),
+    ((0.8, 0.2001, 0.9), Margin(0.05, relative=True), True),
+])
+def test_a_claim_needs_a_detector_that_works(finished, tmp_path, reached, margin, claimed):
+    folder = reach(shutil.copytree(finished, tmp_path / "study"), *reached)
+    series, (safe,) = answers(folder, TIGHT, margin)
+    assert (safe.row.quality if safe.row else None, safe.why) == (
+        (5, safe_compression.SAFE) if claimed else (None, safe_compression.NOTHING))
+    headline = safe_compression.headline(series, margin)
+    interval = "" if reached[1] is None else f" [{reached[1]:.3f}, {reached[2]:.3f}]"
+    nothing = f"Nothing can be concluded: the detector itself reaches only {reached[0]:.3f}{interval}."
+    assert (headline == nothing) != claimed and ("JPEG 5" in headline) == claimed
+    short, further = safe_compression.told(series, safe, safe_compression.Fleet())
+    assert ("JPEG 5," in short) == claimed and ("none can be claimed" in short) != claimed and further
+    cell = safe_compression.overview([series, series], [[safe], []]).rows[0][3]
+    assert cell.text == ("JPEG 5" if claimed else "nothing can be concluded")
+    assert (f"itself only {reached[0]:.3f}" in cell.small) != claimed
+    terminal = report.print_table(folder, margin=margin)
+    assert ("Nothing can be concluded: the detector itself reaches only" in terminal) != claimed
+    assert "Maximum safe compression off the shelf" in terminal
+
+
+def test_of_several_seeds_the_worst_decides(tmp_path):
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20,
+                                record_sets=False)
+    for low, why in ((0.1, safe_compression.SAFE), (0.09, safe_compression.NOTHING)):
+        reach(folder, 0.9, 0.8, 1.0, seed=0)
+        reach(folder, 0.2, low, 0.3, seed=1)
+        assert answers(folder, {5: (-0.01, 0.01)})[1][0].why == why
+
+
+def test_a_relative_margin_is_a_share_of_the_reference(finished):
+    series, _ = answers(finished, {})
+    reached = series.reference.cells["off_the_shelf"].estimate("weighted_map").value
+    for share, why in ((0.9 * 0.05 / reached, safe_compression.TOO_FEW), (1.1 * 0.05 / reached, safe_compression.SAFE)):
+        series, (safe,) = answers(finished, {q: (-0.05, 0.05) for q in TIGHT}, Margin(share, relative=True))
+        assert safe.why == why and safe.loss == pytest.approx(share * reached)
+        assert f"{100 * share:.6g} % of the weighted mAP of JPEG 100" in safe_compression.told(
+            series, safe, safe_compression.Fleet())[0]
+
+
 def test_retraining_has_its_own_answer_where_compared_with_the_best(finished):
     series, found = answers(finished, {5: (-0.01, 0.02)}, regime="task_ft")
     assert [(safe.regime, safe.row and safe.row.quality) for safe in found] == [("off_the_shelf", None), ("task_ft", 5)]
+
+
+@pytest.mark.parametrize(("interval", "short", "then"), [
+    ((-0.3, -0.2), "not known, only JPEG 5 was retrained.", "JPEG 5 loses more than 0.02."),
+    ((-0.3, 0.2), "not known, only JPEG 5 was retrained.", "At JPEG 5 the interval reaches beyond a loss of 0.02"),
+    ((-0.01, 0.2), "JPEG 5, ", "Only JPEG 5 was retrained. No detector was retrained for a stronger compression."),
+])
+def test_what_was_retrained_is_told_where_that_is_not_all(finished, interval, short, then):
+    """The others may be safe after retraining, so that none is, or that the next is not, has not been found."""
+    series, (_, safe) = answers(finished, {5: interval}, regime="task_ft")
+    sentence, further = safe_compression.told(series, safe, safe_compression.Fleet())
+    assert short in sentence and " ".join(further).startswith(then) and "none found" not in sentence
+    row = safe_compression.overview([series, series], [[safe], []]).rows[0]
+    assert (row[3].text, row[3].small) == ("JPEG 5" if safe.row else "not known", "only JPEG 5 was retrained")
+
+
+def test_several_that_were_retrained_are_a_fixed_sequence(finished, tmp_path):
+    """JPEG 20 and 5 of four were retrained: 20 is tested first, and that they are not neighbours is told."""
+    folder = shutil.copytree(finished, tmp_path / "study")
+    results = json.loads((folder / "results.json").read_text())
+    row = next(p for p in results["points"] if p["regime"] == "task_ft")
+    twin = next(p for p in results["points"] if p["quality"] == 20)
+    results["points"].append({**row, "quality": 20, "record_set": "jpeg-q20", "evaluation": twin["evaluation"]})
+    (folder / "results.json").write_text(json.dumps(results))
+    for intervals, quality, then in (
+            ({20: (-0.3, -0.2), 5: (-0.01, 0.01)}, None, "JPEG 20 loses more than 0.02."),
+            ({20: (-0.01, 0.01), 5: (-0.3, -0.2)}, 20, "The next that was retrained, JPEG 5, loses more"),
+            ({5: (-0.01, 0.01)}, None, "JPEG 20 was not compared with JPEG 100.")):
+        series, (_, safe) = answers(folder, intervals, regime="task_ft")
+        assert (safe.row and safe.row.quality) == quality
+        sentence, further = safe_compression.told(series, safe, safe_compression.Fleet())
+        told = " ".join([sentence, *further])
+        assert "nly JPEG 20, JPEG 5 were retrained" in told and then in told
 
 
 def test_margin_must_be_positive(finished):
@@ -78,21 +174,36 @@ def test_savings_are_told_with_the_price(finished):
     assert f"{words.size(saved * 1e12)} a day less" in told and f"{saved * 30 * 3:,.0f} less" in told
 
 
-def test_command_takes_margin_and_fleet(finished, run_tool):
+def test_command_takes_margin_and_fleet(finished, tmp_path, run_tool):
+    folder = shutil.copytree(finished, tmp_path / "study")
     results = json.loads((finished / "results.json").read_text())
-    widest = min(c["low"] for c in results["comparisons"] if c["b"]["record_set"] == "jpeg-q100")
-    done = run_tool("make_report", finished, "--margin", f"{0.01 - widest:.3f}", "--cars", 7,
-                    "--price_per_tb_month", 11)
+    for comparison in results["comparisons"]:
+        comparison.update(value=0.0, low=-0.03, high=0.03)
+    (folder / "results.json").write_text(json.dumps(results))
+    reach(folder, 0.8, 0.5, 0.9)
+    done = run_tool("make_report", folder, "--margin", "5%", "--cars", 7, "--price_per_tb_month", 11)
     assert done.returncode == 0, done.stderr
-    text = (finished / "report.html").read_text(encoding="utf-8")
-    assert "7 cars" in text and "At 11 per TB and month" in text and "JPEG 100): JPEG 5," in text
-    assert run_tool("make_report", finished, "--margin", 0).returncode == 2
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "7 cars" in text and "At 11 per TB and month" in text
+    assert "(within 0.04, 5 % of the weighted mAP of JPEG 100): JPEG 5," in text and "JPEG 100): JPEG 5," in done.stdout
+    for margin in (0, "five", "0%"):
+        done = run_tool("make_report", folder, "--margin", margin)
+        assert done.returncode == 2 and "--margin" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_detector_that_finds_nothing_is_told_by_the_command(finished, tmp_path, run_tool):
+    folder = reach(shutil.copytree(finished, tmp_path / "study"), 0.0, 0.0, 0.0)
+    done = run_tool("make_report", folder)
+    nothing = "Nothing can be concluded: the detector itself reaches only 0.000 [0.000, 0.000]."
+    assert done.returncode == 0 and nothing in done.stdout
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert f'<p class="main">{nothing}</p>' in text and "of the size of JPEG 100" not in text
 
 
 def test_command_has_the_defaults_of_the_library(run_tool):
     told = run_tool("make_report", "--help").stdout
     fleet = report.Fleet()
-    for flag, value in (("margin", report.MARGIN), ("cars", fleet.cars), ("hours_per_day", fleet.hours_per_day),
+    for flag, value in (("margin", report.MARGIN.amount), ("cars", fleet.cars), ("hours_per_day", fleet.hours_per_day),
                         ("gb_per_minute", fleet.gb_per_minute)):
         line = next(line for line in told.splitlines() if line.strip().startswith(f"--{flag}:"))
         assert float(line.rsplit("default: ", 1)[1].strip(" )'\"")) == value

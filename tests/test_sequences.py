@@ -100,3 +100,14 @@ def test_the_unit_is_not_part_of_the_plan_unless_it_was_asked_for(data, tmp_path
     assert make(data, tmp_path, split_by=SEQUENCE).was_there
     with pytest.raises(InputError, match="sequence_by was null"):
         make(data, tmp_path, split_by=SEQUENCE, sequence_by=SEQUENCE)
+
+
+def test_record_sets_of_other_splits_are_not_compared(data, tmp_path):
+    from tfod_compress.study import one_split
+
+    by_frame, by_folder = (make(data, tmp_path / str(index), **options).path for index, options in enumerate((
+        {"val_fraction": 0.5}, {"val_fraction": 0.5, "codec": "h264", "qualities": (30,)})))
+    assert one_split.apart([by_frame, by_frame]) is None
+    assert f"{by_frame} and {by_folder} hold other frames" in one_split.apart([by_frame, by_folder])
+    same = make(data, tmp_path / "same", codec="png", qualities=(None,), sequence_by="^(.+)/", val_fraction=0.5).path
+    assert one_split.apart([same, by_folder]) is None

@@ -147,8 +147,9 @@ def _point(folders, key, rows, found, name, truths, resamples):
     truth = truths[key[2], split]
     if truth is not None:
         try:
-            detections = [metrics.load_detections(folder / row["evaluation"] / "detections.json", truth)
-                          for folder, row in zip(folders, rows, strict=True)]
+            truth, detections = metrics.load_together(
+                [folder / row["evaluation"] / "detections.json" for folder, row in zip(folders, rows, strict=True)],
+                truth)
         except InputError:
             return point
         point["difference"] = metrics.paired_bootstrap(truth, *detections[::-1], metric=BOOTSTRAP_NAMES.get(name, name),

@@ -47,7 +47,8 @@ class Detector:
         # Without a change of frame, an SSD's boxes are relative to the padded input and not to the image in it.
         self._boxes_of_padded = (config.WhichOneof("model") == "ssd"
                                  and not nms.post_processing.batch_non_max_suppression.change_coordinate_frame)
-        self._detect = tf.function(self._run, input_signature=[
+        # Without autograph, as in train_step.
+        self._detect = tf.function(self._run, autograph=False, input_signature=[
             tf.TensorSpec([None, *self.image_size, 3], tf.float32), tf.TensorSpec([None, 3], tf.int32)])
         # Variables are made beforehand: a function that makes them itself is traced a second time without.
         height, width = (side or 128 for side in self.image_size)
@@ -153,6 +154,7 @@ class Detector:
             return {"image": resized[0], "true_shape": true_shape[0], "size": tf.shape(image)[:2],
                     "source_id": source_id}
 
+        prepare = tf.autograph.experimental.do_not_convert(prepare)
         dataset = images(files).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
         if None in self.image_size:
             def size(example):

@@ -19,7 +19,7 @@ from keras.src.saving.legacy.saved_model.utils import keras_option_scope
 
 from tfod_compress import config_changes, moving_average, odapi, pipeline_config
 from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file
+from tfod_compress.files import atomic_file, atomic_folder
 from tfod_compress.metrics.boxes import listed
 
 INPUT_TYPES = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
@@ -46,7 +46,7 @@ def export_saved_model(pipeline_config_path, checkpoint, output, *, input_type="
     config, prefix = _inputs(pipeline_config_path, checkpoint, overrides)
     if input_type not in INPUT_TYPES:
         raise InputError(f"--input_type {input_type}: there are {', '.join(INPUT_TYPES)}")
-    with (_folder(output) as folder, _errors(prefix, pipeline_config_path),
+    with (atomic_folder(output) as folder, _errors(prefix, pipeline_config_path),
           _as_newest(prefix, config) as (index, weights), _restored_models(weights),
           keras_option_scope(save_traces=False)):
         exporter_lib_v2.export_inference_graph(input_type, config, index, str(folder))
@@ -81,7 +81,7 @@ def export_tflite(pipeline_config_path, checkpoint, output, *, max_detections=10
     if kind != "ssd" or not config.model.ssd.image_resizer.HasField("fixed_shape_resizer"):
         raise InputError(f"{pipeline_config_path}: TensorFlow Lite takes an ssd with a fixed_shape_resizer alone (the "
                          f"OD API's exporter has no other); this one is {kind}")
-    with (_folder(output) as folder, _errors(prefix, pipeline_config_path),
+    with (atomic_folder(output) as folder, _errors(prefix, pipeline_config_path),
           _as_newest(prefix, config) as (index, weights), _restored_models(weights),
           keras_option_scope(save_traces=False)):
         export_tflite_graph_lib_tf2.export_tflite_model(config, index, str(folder), max_detections,
@@ -111,22 +111,6 @@ def _inputs(pipeline_config_path, checkpoint, overrides):
     if broken:
         raise InputError(f"{prefix}: holds NaN or infinite weights: {listed(broken)}; use an earlier checkpoint")
     return config, prefix
-
-
-@contextlib.contextmanager
-def _folder(output):
-    """A new folder beside `output` that takes its name when the block ends without an error."""
-    output = pathlib.Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: is there already; name a new folder, or delete it")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        os.replace(folder, output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -167,6 +151,8 @@ def _restored_models(prefix):
     def restored(*args, **kwargs):
         model = build(*args, **kwargs)
         _restore(model, prefix)
+        for name in ("preprocess", "predict", "postprocess"):  # without autograph, as in train_step
+            setattr(model, name, tf.autograph.experimental.do_not_convert(getattr(model, name)))
         return model
 
     model_builder.build, kept = restored, dict(table)

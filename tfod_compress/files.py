@@ -4,7 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import tempfile
+
+from tfod_compress.errors import InputError
 
 
 @contextlib.contextmanager
@@ -33,6 +36,26 @@ def atomic_file(path, mode="wb"):
     except BaseException:
         pathlib.Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path):
+    """A new folder beside `path` that takes its name when the block ends without an error.
+
+    Raises:
+      InputError: `path` is a file, or a folder that holds something.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path}: is there already; name a new folder, or delete it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield folder
+        folder.chmod(0o777 & ~_umask())
+        os.replace(folder, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path, value):

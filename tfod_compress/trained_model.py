@@ -1,6 +1,7 @@
 """A trained detector on disk: a checkpoint with its config, or an export. Only `load` imports TensorFlow."""
 
 import dataclasses
+import json
 import pathlib
 
 from tfod_compress import pipeline_config
@@ -52,15 +53,45 @@ class TrainedModel:
         """
         if label_map:
             return label_maps.load(str(label_map))
-        named = []
-        if self.config:
-            config = pipeline_config.read(self.config)
-            readers = [config.train_input_reader, *config.eval_input_reader]
-            named = [reader.label_map_path for reader in readers if reader.label_map_path]
-        for path in (self.folder / "label_map.pbtxt", *map(pathlib.Path, named)):
+        for path in (self.folder / "label_map.pbtxt", *self.named_label_maps()):
             if path.is_file():
                 return label_maps.read(path)
-        return {}
+        return self._of_the_zoo()
+
+    def named_label_maps(self):
+        """[Path] of the label maps that its config names, whether they are there or not."""
+        if not self.config:
+            return []
+        config = pipeline_config.read(self.config)
+        readers = [config.train_input_reader, *config.eval_input_reader]
+        return [pathlib.Path(reader.label_map_path) for reader in readers if reader.label_map_path]
+
+    def num_classes(self):
+        """The highest class id that it can give; None where an export has no config."""
+        return self._architecture().num_classes if self.config else None
+
+    def nms_iou(self):
+        """The IoU threshold of its last non-maximum suppression; None where no config tells it."""
+        model = self._architecture() if self.config else None
+        for field in ("post_processing", "second_stage_post_processing"):
+            if hasattr(model, field):
+                return float(f"{getattr(model, field).batch_non_max_suppression.iou_threshold:.7g}")  # a float32
+        return None
+
+    def _architecture(self):
+        model = pipeline_config.read(self.config).model
+        return getattr(model, model.WhichOneof("model"))
+
+    def _of_the_zoo(self):
+        """The label map of a converted checkpoint that has none beside it, as older versions left them."""
+        from tfod_compress.checkpoints import zoo
+
+        try:
+            name = json.loads((self.folder / "conversion.json").read_text(encoding="utf-8"))["name"]
+            label_map = zoo.find(name).label_map
+        except (OSError, ValueError, KeyError, TypeError, InputError):
+            return {}
+        return label_map if max(label_map) == self.num_classes() else {}
 
 
 def find(checkpoint=None, saved_model=None, config=None):

@@ -257,6 +257,8 @@ class _Trainer:
 
     def step_function(self):
         """The compiled function that takes the data iterator, makes one step and returns its losses."""
+        # Momentum and the like, beforehand: tracing a function that makes them itself is done twice, and takes seconds.
+        self.optimizer._create_all_weights(self.model.trainable_variables)
         return train_step.build(self.model, self.optimizer, self.train_config, self.step, self.seed,
                                 strategy=self.strategy, accumulate=self.accumulate, loss_scale=self.loss_scale)
 

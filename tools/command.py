@@ -44,6 +44,16 @@ def numbers(flag, texts):
     return found
 
 
+def margin(flag, text):
+    """metrics.Margin of a flag's text, such as "0.02" or "5%"; UsageError where it is none."""
+    from tfod_compress.metrics import Margin
+
+    try:
+        return Margin.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--{flag}: {error}") from None
+
+
 def exit_code(main, argv, positional=False):
     """What `run` exits with; `argv` as in sys.argv."""
     name = _command_name(main)

@@ -1,12 +1,20 @@
-"""Evaluate a checkpoint or a SavedModel on record sets, or a detections file on a ground truth.
+"""Evaluate a detector on record sets, or a detections file on a ground truth.
 
-Writes OUTPUT/<record set>/metrics.json and detections.json (COCO results) and prints a table. The model is built and
-traced once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 % bootstrap
+The detector is a checkpoint, a SavedModel, or of any framework behind a command (docs/outside_detectors.md). Writes
+OUTPUT/<record set>/metrics.json and detections.json (COCO results) and prints a table. A model is built and traced
+once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 % bootstrap
 intervals by image, or by sequence where the record set was split by sequence. What is done already is not done again.
+
+Where the detector has other classes than a record set, they are matched by name or by --class_map, and the metrics are
+over those that both have: objects of others are ignored, not missed.
 
 Examples:
   python -m tools.evaluate --pipeline_config_path runs/best/pipeline.config --checkpoint runs/best \\
       --records tfrecords/jpeg-q100 --records tfrecords/jpeg-q5 --output runs/best/evaluation
+  python -m tools.evaluate --checkpoint checkpoints/ssd_inception_v2_coco --records tfrecords/jpeg-q5 \\
+      --class_map pipeline_configs/class_maps/coco.yaml --output runs/published
+  python -m tools.evaluate --detector_command 'python detect.py {frames} {output}' --detector_label_map coco \\
+      --records tfrecords/jpeg-q100 --records tfrecords/jpeg-q5 --output runs/outside
   python -m tools.evaluate --metrics_from detections.json --ground_truth instances_val.json --output metrics
 """
 
@@ -16,10 +24,24 @@ from absl import flags
 
 from tools import command
 
-_CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The detector's pipeline.config.")
+_CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The detector's pipeline.config, where it is not beside "
+                              "the checkpoint.")
 _CHECKPOINT = flags.DEFINE_multi_string("checkpoint", [], "A model folder (its newest checkpoint) or a prefix such as "
                                         "model/ckpt-3; may be repeated.")
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a config and checkpoints.")
+_COMMAND = flags.DEFINE_string("detector_command", None, "A command that reads PNG frames and images.json in {frames} "
+                               "and writes COCO results to {output}, run once for each record set.")
+_KEEP_FRAMES = flags.DEFINE_bool("keep_frames", False, "Keep the frames of --detector_command in OUTPUT/<record set>/"
+                                 "detector_command; else they go when the command ends, well or not. They take up to "
+                                 "3 bytes a pixel.")
+_LABEL_MAP = flags.DEFINE_string("detector_label_map", None, "The detector's label map, by its name (coco, voc, …) or "
+                                 "as a file, where none is found beside it; of a command, the record sets' own unless "
+                                 "given.")
+_CLASS_MAP = flags.DEFINE_string("class_map", None, "YAML file from the detector's classes to the record sets', of "
+                                 "lines such as \"car: PassengerCar\" or \"train: ignore\"; others match by name.")
+_NMS_IOU = flags.DEFINE_float("nms_iou", None, "Where several of the detector's classes become one, the IoU threshold "
+                              "of the non-maximum suppression that runs once more; the detector's own unless given.",
+                              lower_bound=0.0, upper_bound=1.0)
 _RECORDS = flags.DEFINE_multi_string("records", [], "A record set's folder; may be repeated.")
 _OUTPUT = flags.DEFINE_string("output", None, "The folder for the results.", required=True)
 _SPLIT = flags.DEFINE_string("split", "val", "Which frames of the record sets: val, train, test, or a fold such as "
@@ -29,52 +51,96 @@ _THRESHOLD = flags.DEFINE_float("score_threshold", 0.5, "Detections below it tak
 _RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
 _BATCH = flags.DEFINE_integer("batch_size", 8, "Frames run together; changes no result.", lower_bound=1)
+_ALLOW = flags.DEFINE_bool("allow_training_frames", False, "Go on where frames of the split are among those that the "
+                           "checkpoint was trained on, and mark the numbers.")
 _METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A detections file (COCO results) to measure; no model.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With --metrics_from: a record set's folder or a COCO JSON.")
 
 
 def main():
     if _METRICS_FROM.value:
-        if not _GROUND_TRUTH.value or _CHECKPOINT.value or _RECORDS.value or _CONFIG.value or _SAVED_MODEL.value:
+        others = (_CHECKPOINT, _RECORDS, _CONFIG, _SAVED_MODEL, _COMMAND, _LABEL_MAP, _CLASS_MAP, _NMS_IOU)
+        if not _GROUND_TRUTH.value or any(flag.value for flag in others):
             raise command.UsageError("--metrics_from goes with --ground_truth and --output alone")
-        from tfod_compress import evaluation, metrics
-
-        result = evaluation.metrics_from(
-            _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
-            score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value)
-        empty = result["images_without_detections"]
-        if empty["count"]:
-            print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
-                  f"{metrics.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
-        _table([("", result)])
+        _measure()
         return
     if _GROUND_TRUTH.value:
         raise command.UsageError("--ground_truth goes with --metrics_from")
-    needed = {"records": _RECORDS.value}
-    if _SAVED_MODEL.value is None:
-        needed |= {"pipeline_config_path": _CONFIG.value, "checkpoint": _CHECKPOINT.value}
-    elif _CONFIG.value or _CHECKPOINT.value:
-        raise command.UsageError("--saved_model stands in place of --pipeline_config_path and --checkpoint")
-    missing = [name for name, value in needed.items() if not value]
-    if missing:
-        raise command.UsageError(f"--{missing[0]} is missing")
+    detectors = {"checkpoint": _CHECKPOINT.value, "saved_model": _SAVED_MODEL.value, "detector_command": _COMMAND.value}
+    named = [name for name, value in detectors.items() if value]
+    if not named:
+        raise command.UsageError("--checkpoint (with --pipeline_config_path where it is not beside it), --saved_model "
+                                 "or --detector_command is missing")
+    if len(named) > 1 or _CONFIG.value and not _CHECKPOINT.value:
+        other = named[1] if len(named) > 1 else "pipeline_config_path"
+        raise command.UsageError(f"--{named[0]} stands without --{other}")
+    if not _RECORDS.value:
+        raise command.UsageError("--records is missing")
+    if _ALLOW.value and not _CHECKPOINT.value:
+        raise command.UsageError("--allow_training_frames goes with --checkpoint: of others it is not known what they "
+                                 "were trained on")
+    if _KEEP_FRAMES.value and not _COMMAND.value:
+        raise command.UsageError("--keep_frames goes with --detector_command")
+    _table(_evaluate())
+
+
+def _evaluate():
+    """[(checkpoint name or "", metrics)]."""
+    from tfod_compress import evaluation, outside_detector
+    from tfod_compress.errors import InputError
+    from tfod_compress.labels import classes as class_maps
+    from tfod_compress.labels import label_map
+    from tfod_compress.metrics import classes
+
+    if _COMMAND.value:
+        try:
+            outside_detector.split(_COMMAND.value)
+        except InputError as error:
+            raise command.UsageError(error) from None
+    given = classes.Given(
+        label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
+        class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
+    settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "resamples": _RESAMPLES.value,
+                "seed": _SEED.value, "given": given}
+    if _CHECKPOINT.value:
+        return evaluation.evaluate_checkpoints(
+            _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
+            allow_training_frames=_ALLOW.value, **settings)
+    if _SAVED_MODEL.value:
+        results = evaluation.evaluate_saved_model(_SAVED_MODEL.value, _RECORDS.value, _OUTPUT.value, **settings)
+    else:
+        results = evaluation.evaluate_command(_COMMAND.value, _RECORDS.value, _OUTPUT.value,
+                                              keep_frames=_KEEP_FRAMES.value, **settings)
+    return [("", result) for result in results.values()]
+
+
+def _measure():
+    """--metrics_from."""
+    from tfod_compress import evaluation, metrics
+
+    result = evaluation.metrics_from(
+        _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
+        score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value)
+    empty = result["images_without_detections"]
+    if empty["count"]:
+        print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
+              f"{metrics.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
+    _table([("", result)])
+
+
+def _notes(results):
+    """Says once on stderr how classes were matched, what was dropped, and what the detector was trained on."""
     from tfod_compress import evaluation
 
-    if _SAVED_MODEL.value:
-        results = evaluation.evaluate_saved_model(
-            _SAVED_MODEL.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value, score_threshold=_THRESHOLD.value,
-            resamples=_RESAMPLES.value, seed=_SEED.value)
-        _table([("", result) for result in results.values()])
-        return
-    _table(evaluation.evaluate_checkpoints(
-        _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
-        score_threshold=_THRESHOLD.value, batch_size=_BATCH.value, resamples=_RESAMPLES.value, seed=_SEED.value))
+    for note in dict.fromkeys(note for _, result in results for note in evaluation.notes(result)):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _table(results):
-    """Prints [(checkpoint name or "", metrics)]."""
+    """Prints [(checkpoint name or "", metrics)], notes before."""
     from rich import console, table
 
+    _notes(results)
     threshold = results[0][1]["score_threshold"]
     shown = table.Table(caption=f"95 % intervals in brackets; P, R, F1 at score {threshold:g}", caption_justify="left")
     named = any(name for name, _ in results)

@@ -3,14 +3,15 @@
 Example:
   python -m tools.make_report runs/demo
   python -m tools.make_report runs/demo --margin 0.01 --cars 200 --price_per_tb_month 20
+  python -m tools.make_report runs/demo --margin 5%
 """
 
 from absl import flags
 
 from tools import command
 
-_MARGIN = flags.DEFINE_float("margin", 0.02, "Loss of weighted mAP that does not matter: what a safe compression may "
-                             "lose at most, above 0.", lower_bound=1e-9, upper_bound=1)
+_MARGIN = flags.DEFINE_string("margin", "0.02", "Loss of weighted mAP that does not matter: what a safe compression "
+                              "may lose at most, such as 0.02, or 5% of the weighted mAP at the best quality.")
 _CARS = flags.DEFINE_float("cars", 10, "Cars of the fleet whose storage is told.", lower_bound=0)
 _HOURS = flags.DEFINE_float("hours_per_day", 8, "Hours a day that each of them records.", 0, 24)
 _GB = flags.DEFINE_float("gb_per_minute", 9, "GB a minute that each of them records, uncompressed.", lower_bound=0)
@@ -21,11 +22,12 @@ _PRICE = flags.DEFINE_float("price_per_tb_month", None, "Price of keeping a TB f
 def main(arguments):
     if len(arguments) != 1:
         raise command.UsageError("give one study folder, such as runs/demo")
+    margin = command.margin("margin", _MARGIN.value)
     from tfod_compress import report
 
     fleet = report.Fleet(_CARS.value, _HOURS.value, _GB.value, _PRICE.value)
-    report.make_report(arguments[0], margin=_MARGIN.value, fleet=fleet)
-    print(report.print_table(arguments[0]))
+    report.make_report(arguments[0], margin=margin, fleet=fleet)
+    print(report.print_table(arguments[0], margin=margin))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from tfod_compress.checkpoints import archive as archives
 from tfod_compress.checkpoints import old_config, tf1_variables, zoo
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
+from tfod_compress.labels import label_map as label_maps
 from tfod_compress.odapi import tf1_names
 
 RECORD = "conversion.json"
+LABEL_MAP = "label_map.pbtxt"
 PREFIX = "ckpt-0"
 _UNTOUCHED = -12345.678  # no weight has this value
 
@@ -28,7 +30,8 @@ def fetch(name, output, *, archive=None, downloads=None, address=zoo.ADDRESS):
 
     Args:
       name: of the archive, with its date or without; see `zoo.find`.
-      output: the folder that gets ckpt-0.*, checkpoint, pipeline.config and conversion.json.
+      output: the folder that gets ckpt-0.*, checkpoint, pipeline.config, conversion.json and, where the archive's
+        classes are as many as its name says, label_map.pbtxt.
       archive: the .tar.gz on disk, or None to download it.
       downloads: the folder for unfinished downloads and remembered hashes; None for the user's cache.
       address: where the zoo is.
@@ -108,7 +111,8 @@ def convert(contents, known, output, about):
         "tensorflow": tf.__version__,
         "pipeline_config": {"from": config.source, "dropped_fields": config.dropped, "changed": config.changed},
         "num_classes": config.model.num_classes, "checkpoint": PREFIX, "left_over": left_over, "variables": pairs}
-    _write(output, model, config.pipeline, record, ours, values)
+    label_map = known.label_map if max(known.label_map) == config.model.num_classes else None
+    _write(output, model, config.pipeline, label_map, record, ours, values)
     return record
 
 
@@ -167,8 +171,8 @@ def _check_output(output, known):
                          "empty folder")
 
 
-def _write(output, model, pipeline, record, ours, values):
-    """Writes the four files; until the index is there, nothing takes the folder for a checkpoint."""
+def _write(output, model, pipeline, label_map, record, ours, values):
+    """Writes the files; until the index is there, nothing takes the folder for a checkpoint."""
     output.mkdir(parents=True, exist_ok=True)
     staging = pathlib.Path(tempfile.mkdtemp(prefix=".converting-", dir=output))
     try:
@@ -176,12 +180,15 @@ def _write(output, model, pipeline, record, ours, values):
         checkpoint = tf.train.Checkpoint(model=model, feature_extractor=model.feature_extractor.classification_backbone)
         tf.train.CheckpointManager(checkpoint, str(staging), max_to_keep=1).save(checkpoint_number=0)
         _verify(model, str(staging / PREFIX), ours, values)
-        for name in (f"{PREFIX}.index", "checkpoint", RECORD):
+        for name in (f"{PREFIX}.index", "checkpoint", RECORD, LABEL_MAP):
             (output / name).unlink(missing_ok=True)
         for path in staging.glob(f"{PREFIX}.data-*"):
             os.replace(path, output / path.name)
         with atomic_file(output / "pipeline.config", "w") as file:
             file.write(text_format.MessageToString(pipeline))
+        if label_map:
+            with atomic_file(output / LABEL_MAP, "w") as file:
+                file.write(label_maps.text(label_map))
         write_json(output / RECORD, record)
         for name in (f"{PREFIX}.index", "checkpoint"):
             os.replace(staging / name, output / name)

@@ -6,8 +6,10 @@ The zoo's page: research/object_detection/g3doc/tf1_detection_zoo.md of tensorfl
 import dataclasses
 
 from tfod_compress.errors import InputError
+from tfod_compress.labels import label_map
 
 ADDRESS = "http://download.tensorflow.org/models/object_detection"
+KITTI = {1: "car", 2: "pedestrian"}  # object_detection/data/kitti_label_map.pbtxt
 SAMPLES = "tensorflow/models, research/object_detection/samples/configs, commits 08eebbce39a9 and 6ddfb3f98105"
 
 
@@ -29,6 +31,11 @@ class Archive:
     def file(self):
         """The archive's file name."""
         return f"{self.name}.tar.gz"
+
+    @property
+    def label_map(self):
+        """{class id: name}, as the OD API's data/ has it."""
+        return dict(KITTI) if "_kitti_" in self.name else label_map.load("coco")
 
 
 # The models of the zoo's sample configs; see SAMPLES. What only training uses is left to the OD API's defaults,

@@ -24,20 +24,25 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.pbtxt"))
 
 
-def load(name_or_path: str) -> dict[int, str]:
+def load(name_or_path: str, cure: str = "--label_map") -> dict[int, str]:
     """A shipped label map by its name, or one from a file.
+
+    Args:
+      name_or_path: such as "coco" or label_map.pbtxt.
+      cure: what the error tells the user to look at.
 
     Raises:
       InputError: there is no such name or file, or it is no label map.
     """
     if name_or_path in shipped():
-        return read(FOLDER / f"{name_or_path}.pbtxt")
+        return read(FOLDER / f"{name_or_path}.pbtxt", cure)
     path = pathlib.Path(name_or_path)
     if not path.exists() and path.suffix == "" and path.name == name_or_path:
         near = nearest(name_or_path, shipped())
-        raise InputError(f"no label map {name_or_path!r}{near}; there are {', '.join(shipped())}, auto, and files such "
-                         "as label_map.pbtxt (--label_map)")
-    return read(path)
+        auto = ", auto" if cure == "--label_map" else ""
+        raise InputError(f"no label map {name_or_path!r}{near}; there are {', '.join(shipped())}{auto}, and files such "
+                         f"as label_map.pbtxt ({cure})")
+    return read(path, cure)
 
 
 def read(path: str | pathlib.Path, cure: str = "--label_map") -> dict[int, str]:

@@ -5,6 +5,7 @@ metric is computed from it. Nothing here imports TensorFlow.
 """
 
 from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
+from tfod_compress.metrics.classes import load_together
 from tfod_compress.metrics.loading import (
     images_without,
     load_detections,
@@ -14,6 +15,7 @@ from tfod_compress.metrics.loading import (
     to_pixels,
     write_detections,
 )
+from tfod_compress.metrics.margin import Margin
 from tfod_compress.metrics.matching import Matches
 from tfod_compress.metrics.resampling import (
     METRICS,
@@ -30,6 +32,7 @@ __all__ = [
     "METRICS",
     "Detections",
     "GroundTruth",
+    "Margin",
     "Matches",
     "bootstrap",
     "compare",
@@ -37,6 +40,7 @@ __all__ = [
     "listed",
     "load_detections",
     "load_ground_truth",
+    "load_together",
     "non_inferiority",
     "paired_bootstrap",
     "parse_detections",

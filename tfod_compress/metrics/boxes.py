@@ -62,7 +62,7 @@ class GroundTruth:
         unknown = sorted({int(i) for i in self.class_ids} - set(self.class_names))
         if unknown:
             raise InputError(f"{self.name}: class ids {listed(unknown)} are not in the label map "
-                             f"({_classes(self.class_names)})")
+                             f"({listed_classes(self.class_names)})")
         _check_boxes(self.boxes, self.image, ids, self.name)
 
     @property
@@ -81,6 +81,7 @@ class Detections:
       class_ids: int64 [D].
       scores: float64 [D] in [0, 1].
       name: where they came from, for error messages.
+      dropped: how many more there were, of class ids that the label map lacks.
     """
 
     image: np.ndarray
@@ -88,9 +89,23 @@ class Detections:
     class_ids: np.ndarray
     scores: np.ndarray
     name: str = "detections"
+    dropped: int = 0
+
+    def take(self, chosen):
+        """Those that `chosen` (bool [D]) marks."""
+        return dataclasses.replace(self, image=self.image[chosen], boxes=self.boxes[chosen],
+                                   class_ids=self.class_ids[chosen], scores=self.scores[chosen])
 
     def check(self, ground_truth):
         """Raises InputError where these detections cannot be of `ground_truth`'s images and classes."""
+        self.check_numbers(ground_truth)
+        unknown = sorted(set(np.unique(self.class_ids).tolist()) - set(ground_truth.class_names))
+        if unknown:
+            raise InputError(f"{self.name}: class ids {listed(unknown)} are not among the ground truth's "
+                             f"({listed_classes(ground_truth.class_names)})")
+
+    def check_numbers(self, ground_truth):
+        """As `check`, of images, boxes and scores alone."""
         ids = ground_truth.image_ids
         if len(self.image) and (self.image.min() < 0 or self.image.max() >= len(ids)):
             raise ValueError("image index out of range")
@@ -101,13 +116,10 @@ class Detections:
             first = int(np.argmax(wrong))
             raise InputError(f"{self.name}: {int(wrong.sum())} scores are outside [0, 1], the first "
                              f"{self.scores[first]:g} on image {ids[self.image[first]]!r}")
-        unknown = sorted(set(np.unique(self.class_ids).tolist()) - set(ground_truth.class_names))
-        if unknown:
-            raise InputError(f"{self.name}: class ids {listed(unknown)} are not among the ground truth's "
-                             f"({_classes(ground_truth.class_names)})")
 
 
-def _classes(class_names):
+def listed_classes(class_names):
+    """The first classes of {id: name} as text: "1 car, 3 bus"."""
     return listed([f"{number} {name}" for number, name in sorted(class_names.items())], count=10)
 
 

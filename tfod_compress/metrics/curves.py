@@ -20,19 +20,23 @@ class Curve:
       images: int64 [D].
       true_positive: bool [D].
       ignored: bool [D].
+
+    Attributes:
+      order: int64 [K], which of the detections stand in the ranking, in falling order of score.
+      images, scores: of those.
     """
 
     def __init__(self, scores, images, true_positive, ignored):
         kept = np.nonzero(~ignored)[0]
-        self._order = kept[np.argsort(-scores[kept], kind="stable")]
-        self.images = images[self._order]
-        self.scores = scores[self._order]
-        self.hits = np.nonzero(true_positive[self._order])[0]  # places of the true positives in the ranking
+        self.order = kept[np.argsort(-scores[kept], kind="stable")]
+        self.images = images[self.order]
+        self.scores = scores[self.order]
+        self.hits = np.nonzero(true_positive[self.order])[0]  # places of the true positives in the ranking
 
     def with_hits(self, true_positive):
         """The same ranking with other true positives (bool [D]), sharing `images`."""
         other = copy.copy(self)
-        other.hits = np.nonzero(true_positive[self._order])[0]
+        other.hits = np.nonzero(true_positive[self.order])[0]
         return other
 
     def total(self, weights):
@@ -59,20 +63,21 @@ def envelope(precision):
     return np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
 
 
-def voc_average_precision(curve, weights, objects):
+def voc_average_precision(curve, weights, objects, total=None):
     """The area under the precision envelope over all points (PASCAL VOC 2010 and later; the OD API's AP).
 
     Args:
       curve: Curve.
       weights: float64 [B, I].
       objects: float64 [B], the weight of the objects that count.
+      total: what the curve's `total` gives for the weights, if it is known.
 
     Returns:
       float64 [B]; NaN where there are no objects.
     """
     if not len(curve.hits):
         return np.where(objects > 0, 0.0, np.nan)
-    found, precision = curve.precision(weights)
+    found, precision = curve.precision(weights, total)
     steps = np.diff(found, axis=1, prepend=0.0)
     area = (steps * envelope(precision)).sum(axis=1)
     return np.divide(area, objects, out=np.full(len(objects), np.nan), where=objects > 0)

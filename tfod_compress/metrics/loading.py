@@ -1,5 +1,6 @@
 """Ground truth from a record set or a COCO JSON, detections from and to COCO's results format."""
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -9,7 +10,7 @@ import numpy as np
 
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
-from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
+from tfod_compress.metrics.boxes import Detections, GroundTruth, listed, listed_classes
 from tfod_compress.records import sequences, splits
 
 
@@ -32,7 +33,7 @@ def record_set_ground_truth(record_set, split):
     boxes = _stack([labels["boxes"] for labels in examples], np.float64, (0, 4))
     pixels = to_pixels(boxes, sizes[image])
     areas = pixels[:, 2] * pixels[:, 3]
-    if record_set.manifest.get("areas") == "labels":
+    if record_set.has_areas:
         areas = _stack([labels["areas"] for labels in examples], np.float64)
     return GroundTruth(
         image_ids=ids, sizes=sizes, class_names=dict(record_set.label_map), image=image, boxes=pixels,
@@ -71,7 +72,7 @@ def to_pixels(boxes, sizes):
 
 def coco_ground_truth(path):
     """GroundTruth of a COCO instances JSON. Raises InputError where it is not one."""
-    content = _read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list)
                                                 for key in ("images", "annotations", "categories")):
         raise InputError(f"{path}: not a COCO ground truth (an object with images, annotations and categories)")
@@ -112,19 +113,29 @@ def load_ground_truth(path, split="val"):
 
 
 def load_detections(path, ground_truth):
-    """Detections of a COCO results file (a list of image_id, category_id, bbox, score). Raises InputError."""
-    return parse_detections(_read_json(path), ground_truth, str(path))
+    """Detections of a COCO results file (a list of image_id, category_id, bbox, score), as `parse_detections`."""
+    return parse_detections(read_json(path), ground_truth, str(path))
 
 
-def parse_detections(results, ground_truth, name="detections"):
+def parse_detections(results, ground_truth, name="detections", image_ids=None, label_map=None):
     """Detections from COCO results (list of dicts, as json.load gives them) on a ground truth's images.
 
+    Args:
+      results: the list.
+      ground_truth: GroundTruth.
+      name: where they came from, for error messages.
+      image_ids: {image_id: the ground truth's}; None where those are the same.
+      label_map: {id: name} that every category_id must come from, instead of the ground truth's classes. None: those
+        that the ground truth lacks are left out and counted in `dropped`, unless that leaves nothing.
+
     Raises:
-      InputError: naming the images that the ground truth lacks, or what is malformed.
+      InputError: naming the images or classes that there are not, or what is malformed.
     """
     if not isinstance(results, list):
         raise InputError(f"{name}: not COCO results (a list of image_id, category_id, bbox, score)")
     index = ground_truth.image_index
+    if image_ids is not None:
+        index = {number: index[image_id] for number, image_id in image_ids.items()}
     try:
         images = [result["image_id"] for result in results]
         boxes = np.array([result["bbox"] for result in results], np.float64)
@@ -141,8 +152,13 @@ def parse_detections(results, ground_truth, name="detections"):
                          f"{listed(strange)}")
     detections = Detections(np.array([index[image] for image in images], np.int64), boxes.reshape(-1, 4),
                             classes.astype(np.int64).reshape(-1), scores, name)
-    detections.check(ground_truth)
-    return detections
+    detections.check_numbers(ground_truth)
+    allowed, whose = (ground_truth.class_names, "ground truth's") if label_map is None else (label_map, "categories")
+    known = np.isin(detections.class_ids, list(allowed))
+    if not known.all() and (label_map is not None or not known.any()):
+        raise InputError(f"{name}: class ids {listed(np.unique(detections.class_ids[~known]).tolist())} are not among "
+                         f"the {whose} ({listed_classes(allowed)})")
+    return dataclasses.replace(detections.take(known), dropped=int((~known).sum()))
 
 
 def write_detections(path, image_ids, detections):
@@ -176,7 +192,8 @@ def _stack(arrays, dtype, empty=(0,)):
     return np.concatenate(arrays).astype(dtype) if arrays else np.zeros(empty, dtype)
 
 
-def _read_json(path):
+def read_json(path):
+    """The content of a JSON file, NaN as math.nan; InputError where there is none."""
     def refuse(constant):
         return math.nan  # named later, with the images it stands on
 

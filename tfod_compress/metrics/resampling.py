@@ -7,6 +7,7 @@ are nearly copies of each other and drawing them apart would make every interval
 
 import numpy as np
 
+from tfod_compress.metrics.margin import Margin, can_show
 from tfod_compress.metrics.matching import Matches
 from tfod_compress.metrics.scores import Scorer
 
@@ -122,7 +123,7 @@ def paired_bootstrap(ground_truth, detections_a, detections_b, metric="weighted_
       InputError: where detections do not fit the ground truth.
     """
     scorers = _scorers(ground_truth, (detections_a, detections_b), score_threshold, (metric,))
-    (a, b), differences = _paired(scorers, (metric,), resamples, seed, groups)[metric]
+    (a, b), differences, _ = _paired(scorers, (metric,), resamples, seed, groups)[metric]
     return {"value": a - b, **two_sided(differences)}
 
 
@@ -152,13 +153,15 @@ def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted
     """Whether a detector is worse than a reference by less than a stated margin.
 
     Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate
-    is worse by `margin` or more (Piaggio et al., CONSORT for non-inferiority trials, JAMA 2012).
+    is worse by `margin` or more (Piaggio et al., CONSORT for non-inferiority trials, JAMA 2012). It is rejected only
+    where the reference is good enough for the margin to tell (metrics.margin).
 
     Args:
       ground_truth: GroundTruth.
       candidate: Detections on it.
       reference: likewise.
-      margin: the largest loss of the metric that does not matter, above 0; state it before looking.
+      margin: the largest loss of the metric that does not matter, a Margin or a number above 0; state it before
+        looking.
       metric: one of METRICS.
       resamples: see image_weights.
       seed: see image_weights.
@@ -166,16 +169,17 @@ def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted
       score_threshold: of F1.
 
     Returns:
-      {"value": candidate - reference, "lower": its one-sided 95 % bound, "margin", "p_value", "non_inferior"}; the
-      last is whether the bound lies above -margin.
+      {"value": candidate - reference, "lower": its one-sided 95 % bound, "margin" (absolute), "p_value", "reference"
+      ({"value", "low", "high"}, 95 % interval), "can_show", "non_inferior"}. `can_show` is whether the margin is small
+      enough for this reference, `non_inferior` whether it is and the bound lies above -margin.
 
     Raises:
-      ValueError: for an unknown metric or a margin that is not positive.
+      ValueError: for an unknown metric or a margin that is none.
       InputError: where detections do not fit the ground truth.
     """
     scorers = _scorers(ground_truth, (candidate, reference), score_threshold, (metric,))
-    values, differences = _paired(scorers, (metric,), resamples, seed, groups)[metric]
-    return {"value": values[0] - values[1], **_not_worse(differences, margin)}
+    (a, b), differences, of_reference = _paired(scorers, (metric,), resamples, seed, groups)[metric]
+    return {"value": a - b, **_not_worse(differences, b, of_reference, margin)}
 
 
 def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resamples=1000, seed=0, groups=None,
@@ -190,7 +194,7 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resam
       resamples: see image_weights.
       seed: see image_weights.
       groups: int64 [I]; by default the ground truth's own.
-      margin: of the non-inferiority of a, or None.
+      margin: of the non-inferiority of a to b, a Margin or a number, or None.
 
     Returns:
       {"images", "unit" ("image" or "sequence"), "metrics": {metric: {"a", "b", "value", "low", "high", "p_value"}}};
@@ -200,10 +204,10 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, resam
     groups = ground_truth.groups if groups is None else groups
     images = len(ground_truth.image_ids)
     table = {}
-    for metric, ((a, b), differences) in _paired(scorers, METRICS, resamples, seed, groups).items():
+    for metric, ((a, b), differences, of_reference) in _paired(scorers, METRICS, resamples, seed, groups).items():
         table[metric] = {"a": a, "b": b, "value": a - b, **two_sided(differences)}
         if margin is not None:
-            table[metric]["not_worse"] = _not_worse(differences, margin)
+            table[metric]["not_worse"] = _not_worse(differences, b, of_reference, margin)
     return {"images": images, "unit": image_weights(images, groups, 1, seed)[1], "metrics": table}
 
 
@@ -215,12 +219,12 @@ def _scorers(ground_truth, detections, score_threshold, metrics):
 
 
 def _paired(scorers, metrics, resamples, seed, groups):
-    """{metric: ((a, b), differences a - b of the resamples in which both are defined)}."""
+    """{metric: ((a, b), differences a - b of the resamples in which both are defined, b of all resamples)}."""
     values, samples = _resampled(scorers, metrics, resamples, seed, groups)
     result = {}
     for metric in metrics:
         differences = samples[metric][0] - samples[metric][1]
-        result[metric] = tuple(values[metric].tolist()), differences[~np.isnan(differences)]
+        result[metric] = tuple(values[metric].tolist()), differences[~np.isnan(differences)], samples[metric][1]
     return result
 
 
@@ -246,9 +250,12 @@ def two_sided(differences):
     return {"low": low, "high": high, "p_value": float(min(1.0, 2 * (1 + smaller) / (1 + len(differences))))}
 
 
-def _not_worse(differences, margin):
-    if not margin > 0:
-        raise ValueError(f"the margin must be above 0, not {margin}")
+def _not_worse(differences, reference, of_reference, margin):
+    """What `non_inferiority` returns but for "value"; `of_reference` are the reference's resamples, float64 [R]."""
+    loss = Margin.of(margin).absolute(reference)
     lower = float(np.percentile(differences, 5))
-    return {"lower": lower, "margin": margin, "non_inferior": lower > -margin,
-            "p_value": float((1 + (differences <= -margin).sum()) / (1 + len(differences)))}
+    low, high = interval(of_reference)
+    enough = can_show(loss, low)
+    return {"lower": lower, "margin": loss, "reference": {"value": reference, "low": low, "high": high},
+            "can_show": enough, "non_inferior": enough and lower > -loss,
+            "p_value": float((1 + (differences <= -loss).sum()) / (1 + len(differences)))}

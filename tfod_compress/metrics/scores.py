@@ -25,23 +25,18 @@ class Scorer:
         self.score_threshold = score_threshold
         shape = (len(matches.classes), matches.images)
         self.voc_objects = _count(shape, matches.g_class, matches.g_image, ~matches.g_difficult)
-        self._pooled_without = {}  # curves of all but some classes, by which are left out
 
     def weighted_map(self, weights):
         """The OD API's weighted VOC mAP: one ranking of all classes' detections, matched within their classes."""
         per_class = weights @ self.voc_objects.T
         if (per_class > 0).all():
             return voc_average_precision(self.pooled, weights, per_class.sum(axis=1))
-        # Detections of a class without objects are left out, so these resamples need a ranking of their own.
-        result = np.empty(len(weights))
-        absent, inverse = np.unique(per_class == 0, axis=0, return_inverse=True)
-        for number, without in enumerate(absent):
-            rows = np.nonzero(inverse.ravel() == number)[0]
-            key = without.tobytes()
-            if key not in self._pooled_without:
-                self._pooled_without[key] = self._curve(self.matches.voc.ignored | without[self.matches.d_class])
-            result[rows] = voc_average_precision(self._pooled_without[key], weights[rows], per_class[rows].sum(axis=1))
-        return result
+        # Detections of a class without objects in a resample are left out of it: they have no weight. Those that found
+        # an object have none anyway, for its image is not drawn.
+        present = (per_class > 0).astype(np.float64)
+        total = np.cumsum(np.take(weights, self.pooled.images, axis=1) * np.take(present, self._pooled_classes, axis=1),
+                          axis=1)
+        return voc_average_precision(self.pooled, weights, per_class.sum(axis=1), total)
 
     def voc_per_class(self, weights):
         """VOC AP at IoU >= 0.5, float64 [B, C]; NaN for classes without objects."""
@@ -85,6 +80,11 @@ class Scorer:
     def pooled(self):
         """The Curve of all classes pooled under VOC's rules."""
         return self._curve(self.matches.voc.ignored)
+
+    @functools.cached_property
+    def _pooled_classes(self):
+        """The class of each detection of `pooled`, in its order."""
+        return self.matches.d_class[self.pooled.order]
 
     @functools.cached_property
     def _voc_curves(self):

@@ -130,6 +130,9 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
             frames, good, broken, val_fraction=val_fraction, test_fraction=test_fraction, split_by=split_by,
             sequence_by=sequence_by,
             split_files=split_files, folds=folds, seed=seed, duplicates=duplicates, max_pixels=max_pixels, say=say)
+        made_of = sources.summary(look for _, look in found.good)
+        if "jpeg" in made_of["formats"]:
+            say(f"note: {sources.told(made_of)}")
         for line in found.warnings:
             say(f"warning: {line}")
         head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
@@ -145,7 +148,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         if mapping.label_map != label_maps.load(label_maps.DEFAULT):  # which earlier versions did not write down
             plan["label_map"] = [[number, name] for number, name in mapping.label_map.items()]
         head |= {"command": command or _command(), "warnings": found.warnings,
-                 "sources": sources.summary(look for _, look in found.good)}
+                 "sources": made_of}
         if sequence_by:
             head["sequence_by"] = sequence_by
         if found.has_areas:

@@ -47,6 +47,11 @@ class RecordSet:
         """Names of the splits that hold frames, e.g. ["train", "val"]."""
         return [name for name, count in self.manifest.get("frames", {}).items() if name != "broken" and count]
 
+    @property
+    def has_areas(self):
+        """Whether `Example.areas` are those of the objects' outlines, as COCO's labels have them."""
+        return self.manifest.get("areas") == "labels"
+
     def files(self, split):
         """The split's shards, sorted: [Path]; empty where it has none.
 

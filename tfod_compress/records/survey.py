@@ -157,9 +157,6 @@ def _in_lists(good, sides, split_files, say):
 def _warnings(good, sides, seed):
     """What is odd about the input, in lines."""
     lines = []
-    lossy = sum(look.kind == "jpeg" for _, look in good)
-    if lossy:
-        lines.append(f"{lossy} of {len(good)} frames are JPEG, lossy already: what is measured is compression on top")
     sizes = collections.Counter(look.size for _, look in good)
     if len(sizes) > 1:
         (width, height), count = sizes.most_common(1)[0]

@@ -15,7 +15,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def codecs_of(series_list):
-    """Every codec against the first one of the same detector, off the shelf and by each regime that both have.
+    """Every codec against the first one of the same detector, by each regime that both have.
 
     BD-rate is the mean difference in rate at equal weighted mAP, BD-mAP that in weighted mAP at equal rate
     (Bjontegaard, VCEG-M33, 2001, with weighted mAP in the place of PSNR; piecewise cubic interpolation).
@@ -104,7 +104,7 @@ def grey_of(series_list):
 
 
 def normalised(series_list):
-    """Off-the-shelf weighted mAP of several detectors against quality, each between its own lowest (0) and highest (1).
+    """Weighted mAP of several detectors, not retrained, against quality, each between its lowest (0) and highest (1).
 
     The LMU study compares its detectors so (Davletshina and Singla 2020), because their levels differ.
 
@@ -113,9 +113,10 @@ def normalised(series_list):
     """
     curves = {}
     for series in series_list:
-        rows = [row for row in series.rows if "off_the_shelf" in row.cells and isinstance(row.quality, (int, float))
+        regime = series.reference_regime
+        rows = [row for row in series.rows if regime in row.cells and isinstance(row.quality, (int, float))
                 and row.codec == series.codec]
-        values = [row.cells["off_the_shelf"].estimate("weighted_map").value for row in rows]
+        values = [row.cells[regime].estimate("weighted_map").value for row in rows]
         if len(values) > 1 and max(values) > min(values):
             low, high = min(values), max(values)
             curves.setdefault(series.codec, []).append(

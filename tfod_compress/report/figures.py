@@ -94,9 +94,9 @@ def _lossless(panel, series_list):
       [its handle of the legend].
     """
     for series in series_list:
-        row = series.reference
-        if row.codec != series.codec and len(series.rows) > 1 and "off_the_shelf" in row.cells:
-            found = row.cells["off_the_shelf"].estimate("weighted_map")
+        row, regime = series.reference, series.reference_regime
+        if row.codec != series.codec and len(series.rows) > 1 and regime in row.cells:
+            found = row.cells[regime].estimate("weighted_map")
             style = {"color": theme.stand_in("muted"), "linestyle": "-", "linewidth": 1}
             panel.axhline(found.value, **style)
             return [Line2D([], [], label=f"{row.name}, {words.rate(row.bpp)} bits per pixel", **style)]
@@ -111,7 +111,7 @@ def _wide_limits(rates):
 def _mark_qualities(panel, series, below):
     """Writes the codec's quality at its points, where they are on the rate axis; a tuned codec's is in the table."""
     for row in series.rows:
-        if row.quality is None or "off_the_shelf" not in row.cells or row.codec != series.codec:
+        if row.quality is None or series.reference_regime not in row.cells or row.codec != series.codec:
             continue
         found = [cell.estimate("weighted_map") for cell in row.cells.values()]
         panel.annotate(f"q{row.quality}" if isinstance(row.quality, (int, float)) else str(row.quality),
@@ -131,14 +131,15 @@ def accuracy_kept(series_list, curves):
       A Drawing, or None where no series is left.
     """
     own = [s for s in series_list if s.codec.startswith("jpeg") and s.codec != "jpeg2000" and len(s.rows) > 1
-           and all(isinstance(row.quality, (int, float)) for row in s.rows) and "off_the_shelf" in s.reference.cells]
+           and all(isinstance(row.quality, (int, float)) for row in s.rows)
+           and s.reference_regime in s.reference.cells]
     if not own:
         return None
     with theme.drawing():
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         panel = figure.subplots()
         for index, series in enumerate(own):
-            best = series.reference.cells["off_the_shelf"].estimate("weighted_map").value
+            best = series.reference.cells[series.reference_regime].estimate("weighted_map").value
             for order, regime in enumerate(series.regimes() if best > 0 else ()):
                 rows = [row for row in series.rows if regime in row.cells]
                 colour, marker = theme.regime_style(regime, order)

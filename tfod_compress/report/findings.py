@@ -4,7 +4,8 @@ A *series* is one detector with one codec over its qualities. The loss at a qual
 
     loss = weighted mAP(off the shelf, best quality) - weighted mAP(off the shelf, this quality)
 
-and the share of it that retraining wins back beyond the control is
+(for a detector that was not trained here, published instead of off the shelf: the series' reference regime) and the
+share of it that retraining wins back beyond the control is
 
     recovered = (weighted mAP(retrained, this quality) - weighted mAP(control, this quality)) / loss.
 """
@@ -86,8 +87,8 @@ class Row:
       bpp: bits per pixel; coded_bytes: bytes of the evaluated frames; share: of the reference's bits per pixel.
       cells: {regime: Cell}.
       is_reference: whether this is the best quality, which the others are compared with.
-      loss: off the shelf here minus off the shelf at the best quality, paired; None where not compared.
-      gain: retrained minus control here (minus off the shelf where there is no control), paired; or None.
+      loss: the reference regime here minus the same at the best quality, paired; None where not compared.
+      gain: retrained minus control here (minus the reference regime where there is no control), paired; or None.
       recovered: share of the loss, or None where there is nothing retrained, or no loss is shown.
       recovered_over: the regime that `gain` and `recovered` are measured against.
     """
@@ -120,6 +121,12 @@ class Series:
         return self.rows[0]
 
     @property
+    def reference_regime(self):
+        """What the others are compared with at the best quality: off_the_shelf, or published where nothing is trained.
+        """
+        return words.reference_regime({regime for row in self.rows for regime in row.cells})
+
+    @property
     def name(self):
         return f"{self.detector}, {words.codec_name(self.codec)}"
 
@@ -136,7 +143,7 @@ class Series:
 
     def strongest(self):
         """The row that the answer is about: the strongest compression, of those retrained for where there are any."""
-        tested = [r for r in self.rows[1:] if "off_the_shelf" in r.cells]
+        tested = [r for r in self.rows[1:] if self.reference_regime in r.cells]
         retrained = [r for r in tested if any(regime in r.cells for regime in words.RETRAINED_REGIMES)]
         return (retrained or tested or [self.reference])[-1]
 
@@ -182,10 +189,11 @@ def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, met
 
 def headline(series):
     """The answer in one sentence."""
-    row, best = series.strongest(), series.reference
-    before, after = _value(best, "off_the_shelf"), _value(row, "off_the_shelf")
+    row, best, regime = series.strongest(), series.reference, series.reference_regime
+    before, after = _value(best, regime), _value(row, regime)
     if row is best or before is None or after is None:
-        return f"{series.name}: only one quality was evaluated off the shelf, so there is nothing to compare yet."
+        return (f"{series.name}, {words.regime_name(regime)}: only one quality was evaluated, so there is nothing to "
+                "compare yet.")
     text = f"At {row.name} the frames take {words.percent(row.share)} of the bytes of {best.name}; "
     if _verdict(row.loss) == NOT_SHOWN:
         text += f"a loss of accuracy is not shown (weighted mAP {words.score(before)} and {words.score(after)})"
@@ -212,13 +220,14 @@ def answer(series):
     Returns:
       A list of sentences.
     """
-    row, best = series.strongest(), series.reference
-    if row is best or "off_the_shelf" not in row.cells or "off_the_shelf" not in best.cells:
+    row, best, regime = series.strongest(), series.reference, series.reference_regime
+    if row is best or regime not in row.cells or regime not in best.cells:
         return []
     sentences = [f"{row.name} stores {words.rate(row.bpp)} bits per pixel, {best.name} {words.rate(best.bpp)}."]
     sentences.append(
-        f"Off the shelf ({words.REGIMES['off_the_shelf'][1]}) weighted mAP is {_with_interval(best, 'off_the_shelf')} "
-        f"at {best.name} and {_with_interval(row, 'off_the_shelf')} at {row.name}{_paired(row.loss)}."
+        f"{words.capital(words.regime_name(regime))} ({words.REGIMES[regime][1]}) weighted mAP is "
+        f"{_with_interval(best, regime)} at {best.name} and {_with_interval(row, regime)} at {row.name}"
+        f"{_paired(row.loss)}."
     )
     sentences += _retraining(row)
     sentences.append(_scope(series, row))
@@ -240,10 +249,14 @@ def _retraining(row):
 
 
 def _scope(series, row):
-    entries = row.cells["off_the_shelf"].entries
+    entries = row.cells[series.reference_regime].entries
     seeds = len({e.point.seed for e in entries})
     parts = _parts(entries)
-    folds = f", in {len(parts)} folds, each tested by a detector trained on the others" if len(parts) > 1 else ""
+    folds = f", in {len(parts)} folds" if len(parts) > 1 else ""
+    if series.regimes() == ["published"]:
+        return (f"All on {sum(part.images for part in parts)} validation frames{folds}; the intervals tell how much "
+                "the choice of frames matters. Nothing was trained.")
+    folds += folds and ", each tested by a detector trained on the others"
     text = (f"All on {sum(part.images for part in parts)} validation frames{folds}; the intervals tell how much the "
             "choice of frames matters")
     if len(entries) == 1:
@@ -257,11 +270,12 @@ def _series(detector, codec, entries, comparisons):
     for entry in entries:
         by_set.setdefault(entry.point.record_set, []).append(entry)
     ordered = sorted(by_set.values(), key=lambda e: (e[0].point.codec == "png", e[0].metrics.bpp), reverse=True)
-    with_shelf = [e for e in ordered if any(x.point.regime == "off_the_shelf" for x in e)]
-    best = (with_shelf or ordered)[0]
+    regime = words.reference_regime({entry.point.regime for entry in entries})
+    of_regime = [e for e in ordered if any(x.point.regime == regime for x in e)]
+    best = (of_regime or ordered)[0]
     ordered = [best] + [e for e in ordered if e is not best]
     cells = {id(e): _cells(e) for e in ordered}
-    rows = [_row(detector, e, cells[id(e)], best, cells[id(best)], comparisons) for e in ordered]
+    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], comparisons) for e in ordered]
     return Series(detector, codec, tuple(rows))
 
 
@@ -272,22 +286,22 @@ def _cells(entries):
     return {regime: Cell(regime, tuple(found)) for regime, found in grouped.items()}
 
 
-def _row(detector, entries, cells, best, best_cells, comparisons):
+def _row(detector, reference, entries, cells, best, best_cells, comparisons):
     point, (coded_bytes, bpp) = entries[0].point, _stored(entries)
     name, best_name = point.record_set, best[0].point.record_set
     is_best = name == best_name
     loss = gain = recovered = over = None
     if not is_best:
-        loss = find_difference(comparisons, "off_the_shelf", name, "off_the_shelf", best_name, detector)
+        loss = find_difference(comparisons, reference, name, reference, best_name, detector)
     regime = _retrained_regime(cells)
     if regime is not None:
-        over = "control_ft" if "control_ft" in cells else "off_the_shelf" if "off_the_shelf" in cells else None
+        over = "control_ft" if "control_ft" in cells else reference if reference in cells else None
     if over is not None and not is_best:
         gain = find_difference(comparisons, regime, name, over, name, detector)
         values = [c.estimate("weighted_map") for c in (cells[regime], cells[over])]
-        shelf = [c.get("off_the_shelf") for c in (best_cells, cells)]
-        if None not in shelf:
-            lost = shelf[0].estimate("weighted_map").value - shelf[1].estimate("weighted_map").value
+        both = [c.get(reference) for c in (best_cells, cells)]
+        if None not in both:
+            lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
             if lost > 0 and _verdict(loss) != NOT_SHOWN:
                 recovered = (values[0].value - values[1].value) / lost
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,

@@ -58,7 +58,7 @@ class Frame:
 
 
 def ground_truth(study, series):
-    """True boxes of the frames that the series was tested on: [metrics.GroundTruth], one a fold, the first one's first.
+    """True boxes of the frames that the series was tested on, of several folds those of the first: metrics.GroundTruth.
 
     They come from the record set of the series' best quality.
 
@@ -68,13 +68,12 @@ def ground_truth(study, series):
     from tfod_compress.records import RecordSet
 
     record_set = RecordSet(study.record_set_path(series.reference.record_set))
-    cells = series.reference.cells.values()
-    splits = dict.fromkeys(entry.point.split for cell in cells for entry in cell.entries)
-    return [metrics.record_set_ground_truth(record_set, split) for split in splits]
+    first = next(iter(series.reference.cells.values())).entries[0]
+    return metrics.record_set_ground_truth(record_set, first.point.split)
 
 
 def choose_frames(truth, best, strongest, score_threshold):
-    """Chooses frames by the change of their F1 from the best quality to the strongest compression, off the shelf.
+    """Chooses frames by the change of their F1 from the best quality to the strongest compression.
 
     Args:
       truth: metrics.GroundTruth.
@@ -118,24 +117,23 @@ def make_gallery(study, series, truth):
     Raises:
       InputError: record sets or detections are missing or do not fit each other, or nothing can be compared.
     """
-    shown = _shown_cells(series)
+    shown, regime = _shown_cells(series), series.reference_regime
     if not shown:
-        raise InputError(f"{study.path}: no off-the-shelf detector was evaluated")
+        raise InputError(f"{study.path}: no detector was evaluated {words.regime_name(regime)}")
     detections = {}
     for row, cell in shown:
         entry = cell.entries[0]
-        found = metrics.load_detections(entry.folder / "detections.json", truth)
-        detections[row.record_set, cell.regime] = metrics.Matches(truth, found), entry.metrics.score_threshold or 0.5
+        # Objects of classes that a published detector does not know are not missed by it.
+        own, (found,) = metrics.load_together([entry.folder / "detections.json"], truth)
+        detections[row.record_set, cell.regime] = metrics.Matches(own, found), entry.metrics.score_threshold or 0.5
     strongest = series.strongest()
-    threshold = detections[series.reference.record_set, "off_the_shelf"][1]
-    chosen = choose_frames(truth, detections[series.reference.record_set, "off_the_shelf"][0].detections,
-                           detections[strongest.record_set, "off_the_shelf"][0].detections, threshold)
+    (best, threshold), lost = (detections[row.record_set, regime] for row in (series.reference, strongest))
+    chosen = choose_frames(best.ground_truth, best.detections, lost[0].detections, threshold)
     ids = {truth.image_ids[index] for index, _ in chosen}
     examples = {row.record_set: _examples(study, row.record_set, cell.entries[0].point.split, ids)
                 for row, cell in shown}
     frames = []
     for index, reason in chosen:
-        lost = detections[strongest.record_set, "off_the_shelf"]
         window = _window(truth, index, lost)
         views = tuple(_view(truth, index, window, row, cell, detections[row.record_set, cell.regime],
                             examples[row.record_set][truth.image_ids[index]]) for row, cell in shown)
@@ -146,15 +144,15 @@ def make_gallery(study, series, truth):
 
 
 def _shown_cells(series):
-    """Off the shelf at every quality, what else was tested at the strongest compression, and tuned codecs' frames."""
-    strongest = series.strongest()
-    if any("off_the_shelf" not in row.cells for row in (series.reference, strongest)):
+    """The reference regime at every quality, what else was tested at the strongest, and tuned codecs' frames."""
+    strongest, reference = series.strongest(), series.reference_regime
+    if any(reference not in row.cells for row in (series.reference, strongest)):
         return []
-    shown = [(row, row.cells["off_the_shelf"]) for row in series.rows if "off_the_shelf" in row.cells]
+    shown = [(row, row.cells[reference]) for row in series.rows if reference in row.cells]
     shown += [(strongest, strongest.cells[regime]) for regime in series.regimes()
-              if regime != "off_the_shelf" and regime in strongest.cells]
+              if regime != reference and regime in strongest.cells]
     return shown + [(row, row.cells[regime]) for regime in series.regimes() for row in series.rows
-                    if "off_the_shelf" not in row.cells and regime in row.cells and row.codec == series.codec]
+                    if reference not in row.cells and regime in row.cells and row.codec == series.codec]
 
 
 def _examples(study, record_set, split, ids):

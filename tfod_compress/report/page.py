@@ -1,6 +1,5 @@
 """Put the report together: one HTML page that needs nothing else, and the files beside it."""
 
-import collections
 import functools
 import json
 import pathlib
@@ -13,9 +12,12 @@ import numpy as np
 from tfod_compress import __version__, published
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
+from tfod_compress.metrics import Margin
 from tfod_compress.report import (
+    about_frames,
     comparing,
     contact_sheet,
+    detector_classes,
     figures,
     findings,
     gallery,
@@ -39,7 +41,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
 
     Args:
       study_dir: a study's folder with results.json, evaluations/ and, for pictures, tfrecords/.
-      margin: loss of weighted mAP that does not matter, above 0; what "safe" means on the page.
+      margin: loss of weighted mAP that does not matter, a Margin or a number above 0; what "safe" means on the page.
       fleet: a Fleet whose storage is told, or None for that of the LMU study.
 
     Returns:
@@ -50,29 +52,31 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
     """
     study = read_study(study_dir)
     series_list = findings.series_of(study)
-    truths, pictures, no_pictures = {}, {}, {}
+    pictures, no_pictures = {}, {}
     for series in series_list:
         # The numbers stand without the pictures: record sets are large and may have been removed.
         try:
-            truths[series.name] = gallery.ground_truth(study, series)
-            pictures[series.name] = gallery.make_gallery(study, series, truths[series.name][0])
+            pictures[series.name] = gallery.make_gallery(study, series, gallery.ground_truth(study, series))
         except InputError as error:
             no_pictures[series.name] = str(error)
-    drawn = _drawings(study, series_list, truths)
+    drawn = _drawings(study, series_list)
     safe = [safe_compression.maximum_safe(series, study.results.comparisons, margin) for series in series_list]
     page = _template().render(
         study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet()) for answer in answers]
               for series, answers in zip(series_list, safe, strict=True)],
-        overview=safe_compression.overview(series_list, safe), margin=margin,
+        overview=safe_compression.overview(series_list, safe), margin=Margin.of(margin),
+        headlines=[safe_compression.headline(series, margin) for series in series_list],
         lmu=_lmu_sentence() if drawn["kept"] else "",
         curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
         tables=tables, drawn=drawn, heat_maps=heat_maps, pictures=pictures, no_pictures=no_pictures, gallery=gallery,
         codecs=comparing.codecs_of(series_list), tuned=comparing.regimes_of(study),
         grey=comparing.grey_of(series_list), times=comparing.times_of(study),
-        comparisons=tables.comparisons(study), regimes=_regimes(series_list), provenance=_provenance(study),
+        comparisons=tables.comparisons(study), classes=tables.class_names(study), regimes=_regimes(series_list),
+        provenance=_provenance(study), class_notes=detector_classes.notes(study),
+        frames=[*about_frames.sources(study), *about_frames.warnings(study)],
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
-    _write_figures(study.path / "figures", [d for group in drawn.values() for d in group],
+    _write_figures(study.path / "figures", [part for group in drawn.values() for parts in group for part in parts],
                    {series.slug: pictures.get(series.name, ()) for series in series_list})
     with atomic_file(study.path / "results.csv", "w") as file:
         tables.write_csv(file, study, series_list)
@@ -82,19 +86,20 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
     return report
 
 
-def _drawings(study, series_list, truths):
-    """{section: [Drawing]}; a section that has nothing to draw is empty."""
-    classes = tables.class_names(study)
-    per_class = [heat_maps.class_ap(s, classes, _objects_per_class(truths.get(s.name, ()))) for s in series_list]
+def _drawings(study, series_list):
+    """{section: [parts of one figure: [Drawing]]}; a section that has nothing to draw is empty."""
+    per_class = [heat_maps.class_ap(s, tables.class_names(study)) for s in series_list]
     per_size = [heat_maps.size_ap(s) for s in series_list]
     errors = [heat_maps.error_cost(s) for s in series_list]
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
                        for e in study.evaluated}
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
     kept = figures.accuracy_kept(series_list, published.jpeg_curves())
-    drawn = {"rate": [figures.rate_accuracy(series_list)], "kept": [kept], "classes": per_class, "sizes": per_size,
-             "errors": errors, "normalised": [comparing.normalised(series_list)], "training": [loss]}
-    return {section: [d for d in drawings if d is not None] for section, drawings in drawn.items()}
+    whole = {"rate": figures.rate_accuracy(series_list), "kept": kept, "training": loss,
+             "normalised": comparing.normalised(series_list)}
+    drawn = {section: [[drawing]] if drawing else [] for section, drawing in whole.items()}
+    return drawn | {section: [parts for parts in each if parts] for section, each in (
+        ("classes", per_class), ("sizes", per_size), ("errors", errors))}
 
 
 def _lmu_sentence():
@@ -105,15 +110,6 @@ def _lmu_sentence():
             found.setdefault(row["codec"], []).append(f"{float(row['weighted_map']):.3f} at {row['quality']}")
     cells = "; ".join(f"{words.codec_name(codec)} {', '.join(values)}" for codec, values in found.items())
     return f"Davletshina and Singla 2020 (LMU) printed weighted mAP of SSD Inception v2, 600x600, retrained: {cells}."
-
-
-def _objects_per_class(truths):
-    """{class name: objects that count in the frames that were tested on}, or {} where those are not known."""
-    found = collections.Counter()
-    for truth in truths:
-        counted = truth.class_ids[~truth.difficult]
-        found.update({name: int(np.sum(counted == class_id)) for class_id, name in truth.class_names.items()})
-    return found
 
 
 def _regimes(series_list):

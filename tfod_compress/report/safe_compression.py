@@ -1,20 +1,26 @@
 """The maximum safe compression, and the storage that it saves a fleet of cars.
 
 *Safe* is a claim of non-inferiority: the paired difference in weighted mAP to the best quality lies above -margin
-with its whole 95 % interval. An interval that merely contains zero shows nothing. The qualities are tested from the
-best down and the first that is not safe ends the test (a fixed sequence), so that trying many qualities does not
-make a false claim likelier: Maurer, Hothorn and Lehmacher 1995.
+with its whole 95 % interval. An interval that merely contains zero shows nothing, and neither does any interval of a
+detector that finds little at the best quality (`metrics.margin`). The qualities are tested from the best down and the
+first that is not safe ends the test (a fixed sequence), so that trying many qualities does not make a false claim
+likelier: Maurer, Hothorn and Lehmacher 1995. Where a detector was retrained for some qualities only, the sequence is
+those, and is told.
 """
 
 import dataclasses
 
+from tfod_compress.metrics.margin import Margin, can_show, nothing, why_nothing
 from tfod_compress.report import findings, words
-from tfod_compress.report.tables import Entry, Table
+from tfod_compress.report.study_folder import Estimate
+from tfod_compress.report.tables import MOST, Entry, Table
+from tfod_compress.text import listed
 
-MARGIN = 0.02
+MARGIN = Margin(0.02)
 """Loss of weighted mAP that does not matter, unless the caller says otherwise."""
 
 SAFE, WORSE, TOO_FEW, NOT_COMPARED = "safe", "worse", "too few frames to tell", "not compared"
+NOTHING = "nothing can be concluded"
 
 RAW_BPP = 24
 """Bits per pixel of uncompressed RGB frames, as 24-bit BMP files hold them."""
@@ -26,18 +32,28 @@ class Safe:
     """The answer for one detector, codec and regime.
 
     Attributes:
-      regime: whose weighted mAP is compared with the off-the-shelf detector's at the best quality.
-      margin: in weighted mAP.
+      regime: whose weighted mAP is compared with the reference's at the best quality.
+      margin: a Margin.
+      reference: the reference's weighted mAP, an Estimate.
       row: the strongest safe compression, or None.
       stopped_by: the row that ended the test, or None where all were safe.
-      why: SAFE where all were safe, else what `stopped_by` is: WORSE, TOO_FEW or NOT_COMPARED.
+      why: SAFE where all were safe, NOTHING where the reference cannot tell, else what `stopped_by` is: WORSE, TOO_FEW
+        or NOT_COMPARED.
+      only: names of the qualities that a detector was retrained for, where these are not all; else ().
     """
 
     regime: str
-    margin: float
-    row: findings.Row | None
-    stopped_by: findings.Row | None
-    why: str
+    margin: Margin
+    reference: Estimate
+    row: findings.Row | None = None
+    stopped_by: findings.Row | None = None
+    why: str = SAFE
+    only: tuple[str, ...] = ()
+
+    @property
+    def loss(self):
+        """The margin in weighted mAP."""
+        return self.margin.absolute(self.reference.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,41 +93,81 @@ def judge(difference, margin):
 
 
 def maximum_safe(series, comparisons, margin=MARGIN):
-    """The strongest safe compression off the shelf, and after retraining where that was compared with the best quality.
+    """The strongest safe compression as it is, and after retraining where that was compared with the best quality.
 
     Args:
       series: a findings.Series.
       comparisons: those of results.json.
-      margin: loss of weighted mAP that does not matter, above 0.
+      margin: loss of weighted mAP that does not matter: a Margin, or a number above 0.
 
     Returns:
-      A list of Safe, off the shelf first; empty where only one quality was evaluated.
+      A list of Safe, that of the reference regime first; empty where only one quality was evaluated. A reference that
+      cannot tell has one answer, NOTHING, for all that is compared with it.
 
     Raises:
-      ValueError: the margin is not positive.
+      ValueError: the margin is none.
     """
-    if not margin > 0:
-        raise ValueError(f"margin {margin} must be above 0")
-    answers = []
-    for regime in ("off_the_shelf", *words.RETRAINED_REGIMES):
-        rows = [row for row in series.rows[1:] if regime in row.cells]
-        found = [(row, findings.find_difference(comparisons, regime, row.record_set, "off_the_shelf",
-                                                series.reference.record_set, series.detector)) for row in rows]
-        if regime != "off_the_shelf":
-            found = [(row, difference) for row, difference in found if difference is not None]
-        if found:
-            answers.append(_fixed_sequence(regime, found, margin))
+    margin, answers = Margin.of(margin), []
+    untrained = [regime for regime in words.REFERENCE_REGIMES if regime in series.regimes()]
+    for regime in (*untrained, *words.RETRAINED_REGIMES):
+        # A published detector beside one that was trained here is compared with itself.
+        against = regime if regime in untrained else series.reference_regime
+        found = _compared(series, comparisons, regime, against)
+        reference = _reference(series, against)
+        if not found or reference is None:
+            continue
+        answer = Safe(regime, margin, reference)
+        if can_show(answer.loss, reference.low):
+            answers.append(_fixed_sequence(dataclasses.replace(answer, only=_retrained_only(series, regime, against)),
+                                           found))
+        elif regime == against:
+            answers.append(dataclasses.replace(answer, why=NOTHING))
     return answers
 
 
-def _fixed_sequence(regime, found, margin):
+def headline(series, margin=MARGIN):
+    """The study's answer in one sentence, or that nothing can be concluded from a detector that finds too little.
+
+    Args:
+      series: a findings.Series.
+      margin: as for `maximum_safe`.
+    """
+    reference = _reference(series, series.reference_regime)
+    compared = any(series.reference_regime in row.cells for row in series.rows[1:])
+    if compared and reference and not can_show(Margin.of(margin).absolute(reference.value), reference.low):
+        return f"{nothing(reference.value, reference.low, reference.high)}."
+    return findings.headline(series)
+
+
+def _compared(series, comparisons, regime, against):
+    """[(row, Difference to `against` at the best quality, or None)] from the best down; [] without any difference.
+
+    The reference regime itself is always asked for, so that what was not compared is told.
+    """
+    found = [(row, findings.find_difference(comparisons, regime, row.record_set, against, series.reference.record_set,
+                                            series.detector)) for row in series.rows[1:] if regime in row.cells]
+    return found if regime == against or any(difference for _, difference in found) else []
+
+
+def _retrained_only(series, regime, against):
+    """Names of the qualities of a regime where these are not all that `against` was tested at; else ()."""
+    offered, found = ([row.name for row in series.rows[1:] if each in row.cells] for each in (against, regime))
+    return () if set(offered) <= set(found) else tuple(found)
+
+
+def _reference(series, regime):
+    cell = series.reference.cells.get(regime)
+    return cell and cell.estimate("weighted_map")
+
+
+def _fixed_sequence(answer, found):
     safe = None
     for row, difference in found:
-        verdict = judge(difference, margin)
+        verdict = judge(difference, answer.loss)
         if verdict != SAFE:
-            return Safe(regime, margin, safe, row, verdict)
+            return dataclasses.replace(answer, row=safe, stopped_by=row, why=verdict)
         safe = row
-    return Safe(regime, margin, safe, None, SAFE)
+    return dataclasses.replace(answer, row=safe)
 
 
 def told(series, safe, fleet):
@@ -125,21 +181,30 @@ def told(series, safe, fleet):
     Returns:
       (the answer in one sentence, a list of further sentences).
     """
+    best, loss = series.reference, _short(safe.loss)
     who = words.regime_name(safe.regime)
-    within = f"within {safe.margin:g} of weighted mAP"
-    best = series.reference
+    within = f"within {loss}, {safe.margin} of the" if safe.margin.relative else f"within {loss} of"
+    asked = f"Maximum safe compression {who} ({within} weighted mAP of {best.name}):"
+    if safe.why == NOTHING:
+        return f"{asked} none can be claimed.", [
+            f"{words.capital(why_nothing(safe.loss, safe.reference.low))}: a detector that finds so little has little "
+            "to lose, so that it loses no more than the margin shows nothing."]
     if safe.row is None:
         short = {WORSE: "none found", TOO_FEW: "too few frames to tell", NOT_COMPARED: "not tested"}[safe.why]
+        if safe.only:
+            short = f"not known, {_only(safe)}"
+        already = "" if safe.only else "already "
         reason = {
-            WORSE: f"already {safe.stopped_by.name} loses more than {safe.margin:g}",
-            TOO_FEW: f"at {safe.stopped_by.name} the interval reaches beyond a loss of {safe.margin:g} but does not "
+            WORSE: f"{already}{safe.stopped_by.name} loses more than {loss}",
+            TOO_FEW: f"at {safe.stopped_by.name} the interval reaches beyond a loss of {loss} but does not "
                      "lie beyond it; more validation frames would tell",
             NOT_COMPARED: f"{safe.stopped_by.name} was not compared with {best.name}"}[safe.why]
-        return f"Maximum safe compression {who} ({within} of {best.name}): {short}.", [f"{_capital(reason)}."]
+        return f"{asked} {short}.", [f"{words.capital(reason)}."]
     row = safe.row
-    sentence = (f"Maximum safe compression {who} ({within} of {best.name}): {row.name}, {words.percent(row.share)} of "
-                f"the size of {best.name}, {words.rate(row.bpp)} bits per pixel.")
-    return sentence, [_next_sentence(safe), *_savings(best, row, fleet)]
+    sentence = (f"{asked} {row.name}, {words.percent(row.share)} of the size of {best.name}, {words.rate(row.bpp)} "
+                "bits per pixel.")
+    only = [f"{words.capital(_only(safe))}."] if safe.only else []
+    return sentence, [*only, _next_sentence(safe), *_savings(best, row, fleet)]
 
 
 def overview(series_list, answers):
@@ -157,27 +222,46 @@ def overview(series_list, answers):
     rows = []
     for series, found in zip(series_list, answers, strict=True):
         for safe in found:
-            cells = [series.detector, words.codec_name(series.codec), words.regime_name(safe.regime)]
+            cells = [Entry(series.detector), Entry(words.codec_name(series.codec)),
+                     Entry(words.regime_name(safe.regime)), _up_to(safe)]
             if safe.row is None:
-                cells += ["none found" if safe.why == WORSE else safe.why, "–", "–"]
-                score = Entry("–")
+                cells += [Entry("–")] * 3
             else:
-                found_score = safe.row.cells[safe.regime].estimate("weighted_map")
-                cells += [safe.row.name, words.percent(safe.row.share), words.rate(safe.row.bpp)]
-                score = Entry(words.score(found_score.value), words.interval(found_score.low, found_score.high))
-            rows.append((*map(Entry, cells), score))
+                score = safe.row.cells[safe.regime].estimate("weighted_map")
+                cells += [Entry(words.percent(safe.row.share)), Entry(words.rate(safe.row.bpp)),
+                          Entry(words.score(score.value), words.interval(score.low, score.high))]
+            rows.append(tuple(cells))
     columns = (Entry("detector"), Entry("codec"), Entry("regime"), Entry("safe up to"),
                Entry("size", "of best quality"), Entry("rate", "bits/pixel"), Entry("weighted mAP", "there"))
     return Table(columns, tuple(rows)) if rows else None
 
 
+def _up_to(safe):
+    """The overview's cell: how far it is safe."""
+    if safe.why == NOTHING:
+        reference = safe.reference
+        return Entry(NOTHING, f"itself only {words.score(reference.value)} "
+                              f"{words.interval(reference.low, reference.high)}".strip())
+    if safe.row is not None:
+        return Entry(safe.row.name, _only(safe) if safe.only else "")
+    if safe.only:
+        return Entry("not known", _only(safe))
+    return Entry("none found" if safe.why == WORSE else safe.why)
+
+
+def _only(safe):
+    return f"only {listed(safe.only, MOST)} {'was' if len(safe.only) == 1 else 'were'} retrained"
+
+
 def _next_sentence(safe):
+    trained = safe.regime in words.RETRAINED_REGIMES
     if safe.stopped_by is None:
-        return "No stronger compression was tested."
-    name = safe.stopped_by.name
-    return {WORSE: f"The next, {name}, loses more than that.",
-            TOO_FEW: f"For the next, {name}, there are too few frames to tell.",
-            NOT_COMPARED: f"The next, {name}, was not compared with the best quality."}[safe.why]
+        return ("No detector was retrained for a stronger compression." if trained else
+                "No stronger compression was tested.")
+    name = f"next{' that was retrained' if safe.only else ''}, {safe.stopped_by.name},"
+    return {WORSE: f"The {name} loses more than that.",
+            TOO_FEW: f"For the {name} there are too few frames to tell.",
+            NOT_COMPARED: f"The {name} was not compared with the best quality."}[safe.why]
 
 
 def _savings(best, row, fleet):
@@ -196,5 +280,6 @@ def _tb(value):
     return words.size(value * 1e12)
 
 
-def _capital(text):
-    return text[0].upper() + text[1:]
+def _short(value):
+    """A margin in three digits; one that was given in fewer stays as it was."""
+    return f"{value:.3g}"

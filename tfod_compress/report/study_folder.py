@@ -34,6 +34,33 @@ Measured = Annotated[Estimate, pydantic.BeforeValidator(_as_estimate)]
 MaybeMeasured = Annotated[Estimate | None, pydantic.BeforeValidator(_as_estimate)]
 
 
+class Confusion(pydantic.BaseModel):
+    """matrix[i][j]: objects of class i seen as class j; the last of `classes` is the background."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    classes: list[str]
+    matrix: list[list[pydantic.NonNegativeInt]]
+
+
+class Classes(pydantic.BaseModel):
+    """How the classes of a detector that was not trained on the record sets became theirs.
+
+    Attributes:
+      matched: {the detector's class: the record sets'}; the metrics are over these.
+      not_in_detector: classes of the record sets whose objects are ignored.
+      not_in_records: classes of the detector whose detections are ignored.
+      merged: {a record sets' class: the several classes of the detector that became it}.
+      nms_iou: IoU of the non-maximum suppression that ran once more after that, or None.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    matched: dict[str, str] = {}
+    not_in_detector: list[str] = []
+    not_in_records: list[str] = []
+    merged: dict[str, list[str]] = {}
+    nms_iou: float | None = None
+
+
 class Metrics(pydantic.BaseModel):
     """What the report needs of one evaluation's metrics.json. Rates in bits per pixel, scores in [0, 1]."""
 
@@ -46,6 +73,10 @@ class Metrics(pydantic.BaseModel):
     ap_per_class: dict[str, MaybeMeasured] = {}
     coco: dict[str, MaybeMeasured] = {}
     score_threshold: float | None = None
+    confusion: Confusion | None = None
+    classes: Classes | None = None
+    dropped_detections: pydantic.NonNegativeInt = 0
+    training_frames: pydantic.NonNegativeInt = 0
     images: pydantic.PositiveInt
     bpp: pydantic.PositiveFloat
     coded_bytes: pydantic.PositiveInt

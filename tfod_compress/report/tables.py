@@ -6,6 +6,9 @@ import dataclasses
 from tfod_compress.report import findings, words
 
 METRICS = (("map", "mAP"), ("coco.AP", "COCO AP"), ("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+MOST = 20
+"""Rows or columns of a table or heat map that are shown; the others are folded away in the page."""
+
 _CSV_METRICS = ("weighted_map", "map", "precision", "recall", "f1")
 
 

@@ -3,17 +3,18 @@
 import io
 import pathlib
 
-from tfod_compress.report import findings, tables
+from tfod_compress.report import about_frames, findings, safe_compression, tables
 from tfod_compress.report.study_folder import read_study
 
 _WIDEST = 250  # columns; a table takes what it needs, for a cut-off number would be worse than a wrapped line
 
 
-def print_table(study_dir):
+def print_table(study_dir, *, margin=safe_compression.MARGIN):
     """The study's answer and table of results as text, ending with the report's path.
 
     Args:
       study_dir: a study's folder, with results.json.
+      margin: as for `make_report`.
 
     Returns:
       Text without colours and without a line end.
@@ -38,8 +39,12 @@ def print_table(study_dir):
         for row in content.rows:
             table.add_row(*map(_both, row))
         console.print(table)
-        console.print(Text(findings.headline(series)), width=110)
+        console.print(Text(safe_compression.headline(series, margin)), width=110)
+        for answer in safe_compression.maximum_safe(series, study.results.comparisons, margin):
+            console.print(Text(safe_compression.told(series, answer, safe_compression.Fleet())[0]), width=110)
         console.print()
+    for line in about_frames.warnings(study):
+        console.print(Text(f"warning: {line}"), width=110)
     console.print(Text(f"report: {pathlib.Path(study_dir) / 'report.html'}"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 

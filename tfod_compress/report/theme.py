@@ -39,8 +39,11 @@ def stand_in(name):
 
 
 def regime_style(regime, order):
-    """(colour name, marker) of a regime; `order` is its place among those drawn, for regimes without their own."""
-    slot = _REGIME_SLOTS.get(regime, 3 + order % 3)
+    """(colour name, marker) of a regime; `order` is its place among those drawn, for regimes without their own.
+
+    So a published detector has the reference's colour where it is drawn first, which is where nothing was trained.
+    """
+    slot = _REGIME_SLOTS.get(regime, 3 + order % 3 if order else 0)
     return f"series-{slot}", _MARKERS[slot]
 
 
@@ -75,11 +78,13 @@ class Drawing:
       name: file name without ending, and prefix of its ids in the page.
       summary: what it shows, for people who cannot see it.
       svg: the drawing with stand-in colours.
+      part: which part of a figure that is too large for one drawing, such as "classes 21 to 40 of 80".
     """
 
     name: str
     summary: str
     svg: str
+    part: str = ""
 
     def file_text(self):
         """A whole SVG file in the light colours."""
@@ -114,12 +119,12 @@ class Drawing:
         return name, value
 
 
-def finish(figure, name, summary):
+def finish(figure, name, summary, part=""):
     """Turns a matplotlib Figure into a Drawing; the same figure gives the same text."""
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(
         buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Drawing(name, summary, buffer.getvalue())
+    return Drawing(name, summary, buffer.getvalue(), part)
 
 
 def _coloured(svg, colour_of):

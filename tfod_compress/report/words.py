@@ -2,6 +2,7 @@
 
 REGIMES = {
     "off_the_shelf": ("off the shelf", "trained on the best quality, tested on the compressed frames"),
+    "published": ("as published", "a detector from outside, not trained here, tested on the compressed frames"),
     "retrained": ("retrained from the start", "trained on the compressed frames from the same starting weights"),
     "task_ft": ("retrained", "the best-quality detector, trained further on the compressed frames"),
     "control_ft": ("control", "the best-quality detector, trained equally much further on best-quality frames"),
@@ -11,6 +12,9 @@ REGIMES = {
     "task_decoder": ("decoder and detector", "only decoder and detector trained further"),
 }
 """{regime: (short name, what it means)}, in the order of all tables."""
+
+REFERENCE_REGIMES = ("off_the_shelf", "published")
+"""The regimes whose result at the best quality the others are compared with: the first that a series has."""
 
 RETRAINED_REGIMES = ("task_ft", "retrained")
 """The regimes that try to win the loss back, the first that is there is the one the answer speaks of."""
@@ -23,6 +27,11 @@ _CODECS = {"jpeg": "JPEG", "jpeg-gray": "JPEG grey", "jpeg444": "JPEG 4:4:4", "j
 def regime_name(regime):
     """Short name of a regime; an unknown one keeps its own."""
     return REGIMES.get(regime, (regime,))[0]
+
+
+def reference_regime(regimes):
+    """The one of REFERENCE_REGIMES that others are compared with where these regimes occur."""
+    return next((regime for regime in REFERENCE_REGIMES if regime in regimes), REFERENCE_REGIMES[0])
 
 
 def codec_name(codec):
@@ -76,6 +85,11 @@ def size(count):
     while value >= 999.5 and power < len(units) - 1:
         value, power = value / 1000, power + 1
     return f"{value:.0f}\u00a0{units[power]}" if power == 0 or value >= 99.95 else f"{value:.3g}\u00a0{units[power]}"
+
+
+def capital(text):
+    """The text with a capital letter first."""
+    return text[:1].upper() + text[1:]
 
 
 def duration(seconds):

@@ -3,14 +3,16 @@
 import hashlib
 
 from tfod_compress import metrics
+from tfod_compress.study.schema import PUBLISHED
 
 
 def compare_all(study, workdir, rows, before):
     """Paired differences in weighted mAP.
 
     Compared are: each point with the off-the-shelf detector at the best quality of the study, and at the highest rate
-    of its own codec; what was trained on compressed frames with off the shelf at that setting; task_ft with
-    control_ft; a tuned codec's with off the shelf, control_ft and task_ft at the codec before, whose rate is another.
+    of its own codec; what is published with itself there; what was trained on compressed frames with off the shelf at
+    that setting; task_ft with control_ft; a tuned codec's with off the shelf, control_ft and task_ft at the codec
+    before, whose rate is another.
 
     Args:
       study: schema.Study.
@@ -42,8 +44,8 @@ def compare_all(study, workdir, rows, before):
         if (record_set, split) not in truth:
             truth[record_set, split] = metrics.record_set_ground_truth(
                 RecordSet(workdir / "tfrecords" / record_set), split)
-        frames = truth[record_set, split]
-        detections = [metrics.load_detections(workdir / row["evaluation"] / "detections.json", frames) for row in sides]
+        frames, detections = metrics.load_together(
+            [workdir / row["evaluation"] / "detections.json" for row in sides], truth[record_set, split])
         result = metrics.paired_bootstrap(frames, *detections, metric="weighted_map",
                                           resamples=study.evaluation.resamples, seed=0)
         made.append({"metric": "weighted_map", "detector": a[0], **{
@@ -67,7 +69,8 @@ def _pairs(study, index):
     pairs = {}
     for key, row in index.items():
         run, (regime, record_set) = key[:3], key[3:]
-        against = [("off_the_shelf", study.best.record_set), ("off_the_shelf", references.get((run, row["codec"])))]
+        base = regime if regime == PUBLISHED else "off_the_shelf"
+        against = [(base, study.best.record_set), (base, references.get((run, base, row["codec"])))]
         if regime == "control_ft":
             against = []
         if regime in ("task_ft", "retrained"):
@@ -83,9 +86,9 @@ def _pairs(study, index):
 
 
 def _references(index):
-    """{(run, codec): record set} of the highest rate that is listed first: a codec's settings come best first."""
+    """{(run, regime, codec): record set} of the highest rate, which is listed first, of the regimes compared with."""
     found = {}
     for key, row in index.items():
-        if row["regime"] == "off_the_shelf":
-            found.setdefault((key[:3], row["codec"]), row["record_set"])
+        if row["regime"] in (PUBLISHED, "off_the_shelf"):
+            found.setdefault((key[:3], row["regime"], row["codec"]), row["record_set"])
     return found

@@ -74,7 +74,8 @@ def _samples(study, workdir, rows):
     from tfod_compress.records import RecordSet
 
     frames = metrics.record_set_ground_truth(RecordSet(workdir / "tfrecords" / rows[0]["record_set"]), rows[0]["split"])
-    detections = [metrics.load_detections(workdir / row["evaluation"] / "detections.json", frames) for row in rows]
+    frames, detections = metrics.load_together(
+        [workdir / row["evaluation"] / "detections.json" for row in rows], frames)
     values, samples = metrics.resampled(frames, detections, "weighted_map", study.evaluation.resamples, seed=0)
     samples = samples[:, ~np.isnan(samples).any(axis=0)]  # a resample without objects has no value
     return {row["evaluation"]: np.append(value, own) for row, value, own in zip(rows, values, samples, strict=True)}

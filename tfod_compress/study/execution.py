@@ -4,12 +4,10 @@ A failing node does not stop the others; what needs it is left out. Several runs
 slice: a node is held by a lock while it runs, and by its stamp afterwards.
 """
 
-import ctypes
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import yaml
@@ -18,15 +16,15 @@ from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file
 from tfod_compress.labels import label_map
 from tfod_compress.labels.classes import AUTO
-from tfod_compress.study import stamps
+from tfod_compress.processes import end_with_parent, interrupted_by_signals
+from tfod_compress.study import one_split, stamps
 from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
+from tfod_compress.study.published import check_published
 from tfod_compress.study.results import write_results
 
 TICK_SECONDS = 0.1
 TAIL_LINES = 12  # of a failed node's log
-_ENDING = (signal.SIGTERM, signal.SIGHUP)  # besides Ctrl-C
-_PR_SET_PDEATHSIG = 1
 
 
 def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
@@ -64,6 +62,7 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
             continue
         if not pathlib.Path(path).exists():
             raise InputError(f"{path}: no such file or folder; it is named by the study's data")
+    check_published(study)
     slots = _slots(jobs, say)
     for node in nodes:
         stamps.read(workdir, node, digests[node.name])  # other settings are told before anything runs
@@ -127,23 +126,17 @@ class _Run:
 
     def all(self):
         """Runs all; returns [line] of what was not done."""
-        before = {number: signal.getsignal(number) for number in _ENDING}
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as nohup sets it
-                signal.signal(number, _interrupt)
         left = list(self._nodes)
-        try:
-            while left or self._jobs:
-                left = [node for node in left if not self._settled(node)]
-                self._reap()
-                if left or self._jobs:
-                    time.sleep(TICK_SECONDS)
-        except BaseException:
-            self._stop()
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with interrupted_by_signals():
+            try:
+                while left or self._jobs:
+                    left = [node for node in left if not self._settled(node)]
+                    self._reap()
+                    if left or self._jobs:
+                        time.sleep(TICK_SECONDS)
+            except BaseException:
+                self._stop()
+                raise
         return [*self._problems.values(), *self._left_out]
 
     def _settled(self, node):
@@ -161,6 +154,10 @@ class _Run:
             return True
         if node.items and not items:
             self._fail(node, "left out, because all that it is about failed")
+            return True
+        parted = one_split.apart(item.value for item in items) if node.tool == "evaluate" else None
+        if parted:
+            self._fail(node, parted)
             return True
         if not self._free:
             return False
@@ -191,7 +188,7 @@ class _Run:
         attempts = stamps.Attempts(self._workdir, node)
         attempts.begin()
         # A session of its own: Ctrl-C is ours to pass on, once. A second signal would end training unsaved.
-        settings = {"env": environment, "pass_fds": (lock,), "start_new_session": True, "preexec_fn": _end_with_parent}
+        settings = {"env": environment, "pass_fds": (lock,), "start_new_session": True, "preexec_fn": end_with_parent}
         if self._alone:
             log, process = None, subprocess.Popen(node.command_of(items), **settings)
         else:
@@ -254,12 +251,3 @@ class _Run:
             job.attempts.end(job.seconds, done=False)
             os.close(job.lock)
 
-
-def _end_with_parent():
-    """Called in a child: it is told to end when this process is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _interrupt(number, frame):
-    raise KeyboardInterrupt

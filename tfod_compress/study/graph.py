@@ -5,15 +5,17 @@
 
     lossless record set -> learned codec -> its record sets          (a codec that the study trains)
     config -> training with a codec in front -> record set of the tuned codec -> evaluation on it
+
+    record sets, checkpoint from the zoo -> evaluation of a published detector, as it is
 """
 
 import pathlib
 
 from tfod_compress import pipeline_config
-from tfod_compress.study import codec_nodes
+from tfod_compress.study import codec_nodes, published
 from tfod_compress.study.nodes import Item, Node
 from tfod_compress.study.reading import is_zoo_name
-from tfod_compress.study.schema import LEARNED, TUNED, matches
+from tfod_compress.study.schema import LEARNED, PUBLISHED, TUNED, matches
 
 CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
 
@@ -24,15 +26,18 @@ def points(study):
     detector, regime, seed, fold (None without folds); codec, quality (for tables), coder, record_set, target_bpp,
     scale; trained_on (record set); steps; model (folder in models/), evaluation (path below the study's folder), split.
     Where the codec is tuned also tuned_from (the record set of the codec before), beta, lmbda; the record set is named
-    as the model, for it has a codec of its own.
+    as the model, for it has a codec of its own. What is published has no template, trained_on or steps, and the first
+    seed alone.
     """
     rows = []
     for detector in study.detectors:
         for seed in study.seeds:
             for fold in range(study.split.folds) if study.split.folds else (None,):
-                for regime in study.regimes:
+                for regime in study.regimes_of(detector):
                     run = study, detector, seed, fold, regime
-                    if regime in LEARNED:
+                    if regime == PUBLISHED:
+                        rows += _published_points(*run) if seed == study.seeds[0] else ()
+                    elif regime in LEARNED:
                         rows += [_tuned_point(*run, start) for start in study.starts_of(detector)]
                     else:
                         rows += [_point(*run, setting) for setting in _settings_of(study, detector, regime)]
@@ -57,6 +62,12 @@ def _tuned_point(study, detector, seed, fold, regime, start):
             "tuned_from": start.setting.record_set, "beta": start.beta, "lmbda": start.lmbda}
 
 
+def _published_points(study, detector, seed, fold, regime):
+    model = f"{detector.name}-{regime}{_fold(fold)}"
+    return [{**_point(study, detector, seed, fold, regime, setting, study.best, model), "template": None,
+             "trained_on": None} for setting in study.settings_of(detector)]
+
+
 def _point(study, detector, seed, fold, regime, setting, trained_on=None, model=None):
     trained_on = trained_on or (study.best if regime in ("off_the_shelf", "control_ft") else setting)
     model = model or _model_name(detector, regime, trained_on, seed, fold)
@@ -69,7 +80,11 @@ def _point(study, detector, seed, fold, regime, setting, trained_on=None, model=
 
 
 def _model_name(detector, regime, trained_on, seed, fold):
-    return f"{detector.name}-{regime}-{trained_on.record_set}-s{seed}" + ("" if fold is None else f"-f{fold}")
+    return f"{detector.name}-{regime}-{trained_on.record_set}-s{seed}{_fold(fold)}"
+
+
+def _fold(fold):
+    return "" if fold is None else f"-f{fold}"
 
 
 def by_model(study):
@@ -167,9 +182,18 @@ def _record_nodes(study, workdir, given):
 
 
 def _model_nodes(study, workdir, model, rows, given, makers, fetched):
-    """Config, training and evaluation of one model, and where its codec is tuned, the record set of that."""
+    """Config, training and evaluation of one model, and where its codec is tuned, the record set of that.
+
+    Of what is published, its evaluation alone.
+    """
     row = rows[0]
     detector = next(one for one in study.detectors if one.name == row["detector"])
+    if row["regime"] == PUBLISHED:
+        fetching = fetched.get(detector.checkpoint)
+        checkpoint = CHECKPOINTS / detector.checkpoint if fetching else detector.checkpoint
+        kind = detector.checkpoint or detector.saved_model or detector.command
+        return [_evaluation_node(study, workdir, rows, makers, published.arguments(detector, checkpoint),
+                                 (fetching,) if fetching else (), kind)]
     steps, changes = study.training_of(detector, row["regime"])
     config, model_dir = workdir / "configs" / f"{model}.config", workdir / "models" / model
     start, needs = detector.checkpoint, [makers[row["trained_on"]]]
@@ -189,14 +213,9 @@ def _model_nodes(study, workdir, model, rows, given, makers, fetched):
         arguments += ["--set", setting]
     hparams = {name: row[name] for name in ("detector", "regime", "fold") if row[name] is not None}
     balance = ("--balance_classes",) if study.balance_classes else ()
-    split = ("--split", row["split"]) if row["fold"] is not None else ()
     with_codec = codec_nodes.tuned(study, workdir, row, given) if row["regime"] in LEARNED else None
     if with_codec:
         makers = {**makers, model: with_codec.records.name}
-    sets = tuple(Item(str(workdir / "tfrecords" / point["record_set"]),
-                      workdir / point["evaluation"] / "metrics.json", makers[point["record_set"]]) for point in rows)
-    frames = study.data.make and study.split.val_fraction and round(
-        study.data.make.count * study.split.val_fraction) * len(rows)
     kind = " ".join([detector.template, *changes, *([f"batch {detector.batch_size}"] if detector.batch_size else [])])
     result, train_needs = {"result": model_dir / "checkpoint"}, (f"config {model}",)
     arguments_of_training = ["--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"],
@@ -211,13 +230,24 @@ def _model_nodes(study, workdir, model, rows, given, makers, fetched):
         Node(f"train {model}", "model_main_tf2", tuple(arguments_of_training), train_needs,
              work=(f"train {kind}", steps, "steps"), **result),
         *([with_codec.records] if with_codec else []),
-        Node(f"evaluate {model}", "evaluate",
-             ("--pipeline_config_path", model_dir / "pipeline.config", "--checkpoint", model_dir, *split,
-              "--output", workdir / "evaluations" / model,
-              "--score_threshold", study.evaluation.score_threshold, "--resamples", study.evaluation.resamples),
-             (f"train {model}",), flag="--records", items=sets,
-             work=(f"evaluate {detector.template}", frames or None, "frames")),
+        _evaluation_node(study, workdir, rows, makers, ("--pipeline_config_path", model_dir / "pipeline.config",
+                                                        "--checkpoint", model_dir), (f"train {model}",),
+                         detector.template),
     ]
+
+
+def _evaluation_node(study, workdir, rows, makers, arguments, needs, kind):
+    """Evaluation of one model, the detector that `arguments` name, on all its record sets."""
+    row = rows[0]
+    sets = tuple(Item(str(workdir / "tfrecords" / point["record_set"]),
+                      workdir / point["evaluation"] / "metrics.json", makers[point["record_set"]]) for point in rows)
+    split = ("--split", row["split"]) if row["fold"] is not None else ()
+    frames = study.data.make and study.split.val_fraction and round(
+        study.data.make.count * study.split.val_fraction) * len(rows)
+    return Node(f"evaluate {row['model']}", "evaluate",
+                (*arguments, *split, "--output", workdir / "evaluations" / row["model"],
+                 "--score_threshold", study.evaluation.score_threshold, "--resamples", study.evaluation.resamples),
+                needs, flag="--records", items=sets, work=(f"evaluate {kind}", frames or None, "frames"))
 
 
 def chosen(nodes, study, index, count):

@@ -102,7 +102,7 @@ def _check_templates(study, path, tree):
     """Every `set` fits its template, and every checkpoint its detector."""
     for index, detector in enumerate(study.detectors):
         at = ("detectors", index)
-        for regime in study.regimes:
+        for regime in study.regimes_of(detector) if detector.template else ():
             config = pipeline_config.template(detector.template)
             _, changes = study.training_of(detector, regime)
             for text in changes:
@@ -119,6 +119,8 @@ def _check_templates(study, path, tree):
                 archive = zoo.find(detector.checkpoint)
             except InputError as error:
                 raise InputError(f"{path}:{_line(tree, at)}: {error}; or give a path") from None
+            if not detector.template:
+                continue
             model = pipeline_config.template(detector.template).model
             extractor = getattr(model, model.WhichOneof("model")).feature_extractor.type
             if not extractor.startswith(archive.extractor):

@@ -1,6 +1,5 @@
 """A study file: what may stand in it. A mistake is told with its line and the choices, before anything runs."""
 
-import difflib
 import pathlib
 import re
 from typing import Annotated, Literal
@@ -8,19 +7,20 @@ from typing import Annotated, Literal
 import pydantic
 import pydantic_core
 
-from tfod_compress import codecs, pipeline_config
+from tfod_compress import codecs
 from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.learned import MODELS
+from tfod_compress.study.detector_schema import PUBLISHED, Detector, FineTuning, Retraining, Training
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.settings import STRONGEST, Setting, matches
 from tfod_compress.study.strict import Strict, wrong
 
-Regime = Literal["off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft", "fixed_decoder",
-                 "task_decoder"]
+Regime = Literal["published", "off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft",
+                 "fixed_decoder", "task_decoder"]
 TUNED = ("task_ft", "control_ft")
 LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
-Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
+Fraction = Annotated[float, pydantic.Field(gt=0, le=1)]
 
 
 def _compiles(text):
@@ -161,72 +161,6 @@ class Records(Strict):
         return max(self.settings, key=lambda setting: sign * (setting.number or 0))
 
 
-class Training(Strict):
-    """Steps, and settings of the detector's template that this study changes (as --set of make_pipeline_config)."""
-
-    steps: pydantic.PositiveInt | None = None
-    set: list[str] = []
-
-
-class FineTuning(Training):
-    """Of task_ft and control_ft: `records` names the record sets, such as jpeg-q5, "jpeg-*" or `strongest`.
-
-    `strongest` is the last one of each codec.
-    """
-
-    records: list[str] = ["*"]
-
-
-class Retraining(Strict):
-    """Of the regime retrained: `records` names the record sets; without it, all but the best."""
-
-    records: list[str] = ["*"]
-
-
-class Detector(Strict):
-    """A template, by its name alone or with what this study changes.
-
-    Attributes:
-      template: of pipeline_configs/.
-      name: what points and folders are called by; without it, the template's.
-      checkpoint: a name of tools.fetch_checkpoint, a model folder or a checkpoint prefix; without it, random weights.
-      steps: of training, in the place of the study's.
-      set, batch_size, scale_learning_rate: of the detector in all regimes; `set` comes after the study's training.set
-        and before its fine_tuning.set.
-      fine_tuning: steps in the place of the study's, and settings after its own, of the fine-tuning regimes.
-      records: the record sets that it is trained and tested on, such as "jpeg-q*"; without it, all.
-    """
-
-    template: str
-    name: Annotated[str, pydantic.Field(pattern=r"^\w[\w.-]*$")]
-    checkpoint: str | None = None
-    steps: pydantic.PositiveInt | None = None
-    set: list[str] = []
-    batch_size: pydantic.PositiveInt | None = None
-    scale_learning_rate: bool = False
-    fine_tuning: Training | None = None
-    records: list[str] = ["*"]
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _short(cls, content):
-        if isinstance(content, str):
-            content = {"template": content}
-        if isinstance(content, dict) and "name" not in content and "template" in content:
-            content = {**content, "name": content["template"]}
-        return content
-
-    @pydantic.field_validator("template")
-    @classmethod
-    def _known(cls, name):
-        known = pipeline_config.detectors()
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise wrong(f"no detector {name!r}{f', is {near[0]} meant?' if near else ''}; there are "
-                        f"{', '.join(known)}")
-        return name
-
-
 class Evaluation(Strict):
     score_threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
     resamples: Annotated[int, pydantic.Field(ge=1000)]
@@ -282,8 +216,14 @@ class Study(Strict):
         """[Setting] that a Detector is tested on."""
         return [setting for setting in self.settings if matches(setting, detector.records, self.settings)]
 
+    def regimes_of(self, detector):
+        """The regimes that a Detector takes part in."""
+        return [regime for regime in self.regimes if detector.takes(regime)]
+
     def training_of(self, detector, regime):
         """(steps, [setting of the template]) of a Detector in a regime."""
+        if regime == PUBLISHED:
+            return 0, []
         if regime in LEARNED:
             return self.codec_tuning.steps, [*detector.set, *self.codec_tuning.set]
         if regime not in TUNED:
@@ -304,8 +244,13 @@ class Study(Strict):
             if not matches(self.best, detector.records, self.settings):
                 raise wrong(f"must hold {self.best.record_set}, the best quality", "detectors", index, "records")
             self._check_patterns(detector.records, "detectors", index, "records")
-            for regime in self.regimes:
-                if not self.training_of(detector, regime)[0]:
+            if not self.regimes_of(detector):
+                raise wrong("has no template to train: give it one, or add published to the regimes"
+                            if not detector.template else
+                            "published takes a detector as it is: give a checkpoint, a saved_model or a command",
+                            "detectors", index)
+            for regime in self.regimes_of(detector):
+                if regime != PUBLISHED and not self.training_of(detector, regime)[0]:
                     where = "fine_tuning" if regime in TUNED else "training"
                     raise wrong(f"no steps for {regime}: give {where}.steps, or the detector its own", "detectors",
                                 index)
@@ -361,11 +306,18 @@ class Study(Strict):
                                 place)
 
     def _check_regimes(self):
-        if "off_the_shelf" not in self.regimes:
-            raise wrong("off_the_shelf is what the others are compared with and must be there", "regimes")
+        trained = [regime for regime in self.regimes if regime != PUBLISHED]
+        if trained and "off_the_shelf" not in trained:
+            raise wrong("off_the_shelf is what the others are compared with and must be there (published alone needs "
+                        "none)", "regimes")
         for index, regime in enumerate(self.regimes):
             if regime in self.regimes[:index]:
                 raise wrong(f"{regime} comes twice", "regimes", index)
+            if not any(detector.takes(regime) for detector in self.detectors):
+                raise wrong("no detector has a checkpoint, a saved_model or a command" if regime == PUBLISHED else
+                            "no detector has a template to train", "regimes", index)
+        if self.split.val_fraction == 1 and (trained or self.codecs):
+            raise wrong("leaves no frames to train on", "split", "val_fraction")
         if set(TUNED) & set(self.regimes) and not self.fine_tuning:
             raise wrong("task_ft and control_ft need fine_tuning", "regimes")
         learned = [regime for regime in self.regimes if regime in LEARNED]

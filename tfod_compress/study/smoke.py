@@ -9,7 +9,7 @@ from tfod_compress import pipeline_config
 from tfod_compress.learned import MODELS
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
-from tfod_compress.study.schema import Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
+from tfod_compress.study.schema import PUBLISHED, Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
 
 PATH = pipeline_config.TEMPLATES / "smoke.yaml"
 
@@ -65,7 +65,7 @@ def small(study, path=PATH):
     content = {
         "title": f"Smoke test, whose numbers mean nothing: {study.title}",
         "data": _data(study.data, smoke), "split": _split(study, smoke), "records": records,
-        "detectors": [_detector(detector, smoke, settings) for detector in study.detectors],
+        "detectors": [one for detector in study.detectors for one in _detectors(study, detector, smoke, settings)],
         "regimes": study.regimes, "training": {"steps": smoke.steps}, "balance_classes": study.balance_classes,
         "evaluation": {"score_threshold": study.evaluation.score_threshold, "resamples": smoke.resamples},
         "seeds": study.seeds[:2],
@@ -93,7 +93,8 @@ def _split(study, smoke):
     if not study.data.frames:
         return smoke.split.model_copy(update={"split_by": smoke.made_split_by})
     # A small share of few frames would be none.
-    return own.model_copy(update={"num_shards": 1, "val_fraction": own.val_fraction and smoke.split.val_fraction})
+    share = own.val_fraction and max(own.val_fraction, smoke.split.val_fraction)
+    return own.model_copy(update={"num_shards": 1, "val_fraction": share})
 
 
 def _records(entry, smoke):
@@ -121,12 +122,18 @@ def _codec_tuning(tuning, records, smoke):
     return CodecTuning(records=last[-1:], betas=tuning.betas[-1:], lmbdas=tuning.lmbdas[-1:], steps=smoke.steps)
 
 
-def _detector(detector, smoke, settings):
-    kind = pipeline_config.template(detector.template).model.WhichOneof("model")
-    stand_in = smoke.detectors[kind]
+def _detectors(study, detector, smoke, settings):
+    """What stands for a detector: a small one that is trained, and where it is taken as it is, itself."""
     kept = [pattern for pattern in detector.records
-            if any(matches(setting, [pattern], settings) for setting in settings)]
-    return Detector(template=stand_in.template, name=f"{detector.name}-smoke", set=stand_in.set, records=kept or ["*"])
+            if any(matches(setting, [pattern], settings) for setting in settings)] or ["*"]
+    regimes = study.regimes_of(detector)
+    if PUBLISHED in regimes:
+        as_it_is = ("name", "checkpoint", "saved_model", "command", "label_map", "class_map", "nms_iou")
+        yield Detector(**{field: getattr(detector, field) for field in as_it_is}, records=kept)
+    if regimes != [PUBLISHED]:
+        kind = pipeline_config.template(detector.template).model.WhichOneof("model")
+        stand_in = smoke.detectors[kind]
+        yield Detector(template=stand_in.template, name=f"{detector.name}-smoke", set=stand_in.set, records=kept)
 
 
 def _last(records, patterns, smoke):
