@@ -124,7 +124,7 @@ def test_comparison_counts_either_way_round(study):
 
 
 def test_seeds_give_mean_and_the_widest_interval(tmp_path):
-    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), resamples=50, record_sets=False)
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), record_sets=False)
     series, = findings.series_of(read_study(folder))
     found = [entry.metrics.weighted_map for entry in series.rows[-1].cells["task_ft"].entries]
     together = series.rows[-1].cells["task_ft"].estimate("weighted_map")
@@ -135,7 +135,7 @@ def test_seeds_give_mean_and_the_widest_interval(tmp_path):
 
 def test_folds_are_shown_as_one_study(tmp_path):
     """Two folds (of the same frames here): pictures of the first, objects, bytes and images of both."""
-    folder = report_study.write(tmp_path / "folds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20)
+    folder = report_study.write(tmp_path / "folds", frames=9, seeds=(0, 1), qualities=(100, 5))
     for manifest in folder.glob("tfrecords/*/manifest.json"):
         shard, = manifest.parent.glob("*.tfrecord")
         content = json.loads(manifest.read_text())
@@ -205,7 +205,7 @@ def test_without_record_sets_the_numbers_stand(study):
 
 
 def test_only_off_the_shelf_still_makes_a_page(tmp_path):
-    folder = report_study.write(tmp_path / "plain", frames=6, regimes=("off_the_shelf",), resamples=20)
+    folder = report_study.write(tmp_path / "plain", frames=6, regimes=("off_the_shelf",))
     shutil.rmtree(folder / "models")
     text = report.make_report(folder).read_text(encoding="utf-8")
     assert "No detector was retrained" in text and 'id="training"' not in text
@@ -213,13 +213,13 @@ def test_only_off_the_shelf_still_makes_a_page(tmp_path):
 
 
 def test_one_point_makes_a_page(tmp_path):
-    folder = report_study.write(tmp_path / "one", frames=3, qualities=(100,), regimes=("off_the_shelf",), resamples=20)
+    folder = report_study.write(tmp_path / "one", frames=3, qualities=(100,), regimes=("off_the_shelf",))
     assert "nothing to compare yet" in Page(report.make_report(folder)).text
 
 
 def test_names_stay_text(tmp_path):
     names = {1: "<b>", 2: "$x_1$", 3: '"&amp;<script>alert(1)</script>'}
-    folder = report_study.write(tmp_path / "names", frames=8, qualities=(100, 5), names=names, resamples=20)
+    folder = report_study.write(tmp_path / "names", frames=8, qualities=(100, 5), names=names)
     change(folder, lambda r: r.update(title="<i>title</i> {{ 7 * 7 }}", commands=["</pre><img src=x>"]))
     page = Page(report.make_report(folder))
     assert not [tag for tag, *_ in page.attributes if tag in ("b", "img")]

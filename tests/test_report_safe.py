@@ -15,7 +15,7 @@ from tfod_compress.report.study_folder import read_study
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study's folder without frames."""
-    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, resamples=20, record_sets=False)
+    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, record_sets=False)
 
 
 def reach(folder, value, low, high, seed=0):
@@ -98,7 +98,7 @@ def test_a_claim_needs_a_detector_that_works(finished, tmp_path, reached, margin
 
 
 def test_of_several_seeds_the_worst_decides(tmp_path):
-    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20,
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), qualities=(100, 5),
                                 record_sets=False)
     for low, why in ((0.1, safe_compression.SAFE), (0.09, safe_compression.NOTHING)):
         reach(folder, 0.9, 0.8, 1.0, seed=0)

@@ -114,7 +114,7 @@ def test_evaluation_on_the_shared_weights_is_that_of_the_checkpoint(trained, dem
 
     folder = trained[0]
     sets = [demo_records / "jpeg-q100", demo_records / "jpeg-q5"]
-    evaluation.evaluate(folder / "pipeline.config", folder, sets, tmp_path, resamples=10)
+    evaluation.evaluate(folder / "pipeline.config", folder, sets, tmp_path)
     for name in ("jpeg-q100", "jpeg-q5"):
         inside = folder / "evaluations" / "step-4" / name
         assert json.loads((tmp_path / name / "detections.json").read_text()) == json.loads(

@@ -14,7 +14,6 @@ from tfod_compress.files import atomic_file, write_json
 from tfod_compress.records import RecordSet
 
 METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
-RESAMPLES = 100  # of the intervals; they are looked at while training, and reported from tools.evaluate
 
 
 class Evaluations:
@@ -61,7 +60,7 @@ class Evaluations:
         if self.detector is None:
             self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
         results = evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
-                                      resamples=RESAMPLES, detector=self.detector)
+                                      detector=self.detector)
         return {name: {metric: _value(result, metric) for metric in METRICS} for name, result in results.items()}
 
     def folder(self, step):

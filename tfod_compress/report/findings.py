@@ -12,6 +12,7 @@ share of it that retraining wins back beyond the control is
 
 import dataclasses
 
+from tfod_compress.metrics import jackknife
 from tfod_compress.report import words
 from tfod_compress.report.study_folder import Comparison, Estimate, Evaluated
 
@@ -61,21 +62,53 @@ class Difference:
 
     @property
     def low(self):
-        return min(c.low for c in self.comparisons)
+        """The lowest bound of all runs; -1 where one has none."""
+        return min(-1.0 if c.low is None else c.low for c in self.comparisons)
 
     @property
     def high(self):
-        return max(c.high for c in self.comparisons)
+        """The highest bound of all runs; 1 where one has none."""
+        return max(1.0 if c.high is None else c.high for c in self.comparisons)
+
+    @property
+    def few_units(self):
+        """"6 sequences" where an interval rests on so few units that nothing is claimed from it; else None."""
+        few = [c for c in self.comparisons if c.units is not None and c.units < jackknife.ENOUGH]
+        if not few:
+            return None
+        least = min(few, key=lambda c: c.units)
+        return f"{least.units} {'sequence' if least.unit == 'sequence' else 'frame'}{'s' if least.units > 1 else ''}"
 
     @property
     def verdict(self):
         """SHOWN where every run's interval lies on the same side of zero."""
-        same_side = all(c.low > 0 for c in self.comparisons) or all(c.high < 0 for c in self.comparisons)
-        return SHOWN if same_side else NOT_SHOWN
+        known = [c for c in self.comparisons if c.low is not None]
+        same_side = all(c.low > 0 for c in known) or all(c.high < 0 for c in known)
+        return SHOWN if same_side and len(known) == len(self.comparisons) else NOT_SHOWN
 
     def __str__(self):
+        if any(c.low is None for c in self.comparisons):
+            return f"{words.signed(self.value)}, without an interval: it rests on {self.few_units or 'one unit'}"
         text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
         return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovered:
+    """The share of the loss that retraining wins back: the mean of the runs, from the lowest low to the highest high.
+
+    Attributes:
+      value: the share.
+      low, high: None where results.json, of an older version, has no interval.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self):
+        text = words.percent(self.value)
+        return text if self.low is None else f"{text} [{words.percent(self.low)}, {words.percent(self.high)}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +122,7 @@ class Row:
       is_reference: whether this is the best quality, which the others are compared with.
       loss: the reference regime here minus the same at the best quality, paired; None where not compared.
       gain: retrained minus control here (minus the reference regime where there is no control), paired; or None.
-      recovered: share of the loss, or None where there is nothing retrained, or no loss is shown.
+      recovered: Recovered, or None where nothing is retrained, no loss is shown, or it is too small to divide by.
       recovered_over: the regime that `gain` and `recovered` are measured against.
     """
 
@@ -104,7 +137,7 @@ class Row:
     is_reference: bool
     loss: Difference | None
     gain: Difference | None
-    recovered: float | None
+    recovered: Recovered | None
     recovered_over: str | None
 
 
@@ -167,7 +200,7 @@ def series_of(study):
         if codec == "png" and any(d == detector and c != "png" for d, c in grouped):
             continue
         own = entries if codec == "png" else [*lossless, *entries]
-        made.append(_series(detector, codec, own, study.results.comparisons))
+        made.append(_series(detector, codec, own, study.results))
     return made
 
 
@@ -184,7 +217,23 @@ def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, met
             found.append(comparison)
         elif (b, a) == ((regime_a, set_a), (regime_b, set_b)):
             found.append(comparison.reversed())
-    return Difference(tuple(found)) if found else None
+    # The frames of all folds together are one sample; the folds by themselves are parts of it.
+    pooled = [comparison for comparison in found if comparison.a.fold is None]
+    return Difference(tuple(pooled or found)) if found else None
+
+
+def find_recovered(results, regime, over, record_set, reference, detector):
+    """The Recovered of a regime over all runs, or None; False where results.json is of a version that has none."""
+    if results.recoveries is None:
+        return False
+    wanted = regime, over, record_set, reference, detector
+    found = [each for each in results.recoveries
+             if (each.regime, each.over, each.record_set, each.reference, each.detector) == wanted]
+    found = [each for each in found if each.fold is None] or found
+    if not found or any(each.value is None for each in found):
+        return None
+    return Recovered(sum(each.value for each in found) / len(found), min(each.low for each in found),
+                     max(each.high for each in found))
 
 
 def headline(series):
@@ -206,7 +255,7 @@ def headline(series):
     if row.recovered is not None:
         over = " beyond the control" if row.recovered_over == "control_ft" else ""
         if _verdict(row.gain) == SHOWN and row.gain.value > 0:
-            text += f"; retraining wins back {words.percent(row.recovered)} of the loss{over}"
+            text += f"; retraining wins back {row.recovered} of the loss{over}"
         elif _verdict(row.gain) == SHOWN:
             text += f"; retraining makes it worse{over and ' than the control'}"
         elif _verdict(row.gain) == NOT_SHOWN:
@@ -265,7 +314,7 @@ def _scope(series, row):
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
-def _series(detector, codec, entries, comparisons):
+def _series(detector, codec, entries, results):
     by_set = {}
     for entry in entries:
         by_set.setdefault(entry.point.record_set, []).append(entry)
@@ -275,7 +324,7 @@ def _series(detector, codec, entries, comparisons):
     best = (of_regime or ordered)[0]
     ordered = [best] + [e for e in ordered if e is not best]
     cells = {id(e): _cells(e) for e in ordered}
-    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], comparisons) for e in ordered]
+    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], results) for e in ordered]
     return Series(detector, codec, tuple(rows))
 
 
@@ -286,8 +335,8 @@ def _cells(entries):
     return {regime: Cell(regime, tuple(found)) for regime, found in grouped.items()}
 
 
-def _row(detector, reference, entries, cells, best, best_cells, comparisons):
-    point, (coded_bytes, bpp) = entries[0].point, _stored(entries)
+def _row(detector, reference, entries, cells, best, best_cells, results):
+    comparisons, point, (coded_bytes, bpp) = results.comparisons, entries[0].point, _stored(entries)
     name, best_name = point.record_set, best[0].point.record_set
     is_best = name == best_name
     loss = gain = recovered = over = None
@@ -303,7 +352,9 @@ def _row(detector, reference, entries, cells, best, best_cells, comparisons):
         if None not in both:
             lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
             if lost > 0 and _verdict(loss) != NOT_SHOWN:
-                recovered = (values[0].value - values[1].value) / lost
+                recovered = find_recovered(results, regime, over, name, best_name, detector)
+                if recovered is False:
+                    recovered = Recovered((values[0].value - values[1].value) / lost)
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
                bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
 

@@ -113,7 +113,10 @@ class Side(pydantic.BaseModel):
 
 
 class Comparison(pydantic.BaseModel):
-    """A paired difference a - b on the same frames, with its 95 % bootstrap interval."""
+    """A paired difference a - b on the same frames, with its 95 % interval; none can be had from one unit alone.
+
+    `unit` and `units` are what the interval rests on: frames ("image") or sequences; None in results of older versions.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     metric: str
@@ -121,15 +124,32 @@ class Comparison(pydantic.BaseModel):
     a: Side
     b: Side
     value: pydantic.FiniteFloat
-    low: pydantic.FiniteFloat
-    high: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
     p_value: float | None = None
+    unit: str | None = None
+    units: int | None = None
 
     def reversed(self):
         """The same comparison as b - a."""
-        return self.model_copy(
-            update={"a": self.b, "b": self.a, "value": -self.value, "low": -self.high, "high": -self.low}
-        )
+        low, high = (None if bound is None else -bound for bound in (self.high, self.low))
+        return self.model_copy(update={"a": self.b, "b": self.a, "value": -self.value, "low": low, "high": high})
+
+
+class Recovery(pydantic.BaseModel):
+    """The share of the loss that a retrained point wins back; all None where the loss is too small to divide by."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    detector: str
+    regime: str
+    over: str
+    record_set: str
+    reference: str
+    seed: int = 0
+    fold: int | None = None
+    value: pydantic.FiniteFloat | None
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
 
 
 class CurveComparison(pydantic.BaseModel):
@@ -142,8 +162,8 @@ class CurveComparison(pydantic.BaseModel):
     b: str
     rates: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat]
     value: pydantic.FiniteFloat
-    low: pydantic.FiniteFloat
-    high: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
 
 
 class Timing(pydantic.BaseModel):
@@ -166,6 +186,7 @@ class Results(pydantic.BaseModel):
     points: list[Point] = pydantic.Field(min_length=1)
     comparisons: list[Comparison] = []
     curve_comparisons: list[CurveComparison] = []
+    recoveries: list[Recovery] | None = None
     timings: list[Timing] = []
     complete: bool = True
     problems: list[str] = []

@@ -136,15 +136,15 @@ def _recovered(row):
         return Entry("")
     over = words.regime_name(row.recovered_over)
     if row.recovered is None:
-        return Entry("–", "no loss is shown")
+        return Entry("–", "no loss is shown that is large enough to divide by")
     if row.gain is None:
-        return Entry(words.percent(row.recovered), f"over {over}; not tested")
+        return Entry(str(row.recovered), f"over {over}; not tested")
     small = f"{words.signed(row.gain.value)} {words.interval(row.gain.low, row.gain.high)}"
     if row.recovered_over != "control_ft":
         small += f" over {over}"
     if row.gain.verdict != findings.SHOWN:
         return Entry("not shown", small)
-    return Entry(words.percent(row.recovered), small)
+    return Entry(str(row.recovered), small)
 
 
 def _known(value):
