@@ -18,14 +18,26 @@ def without_each(numbers):
 
 
 def test_of_a_mean_it_is_students_interval():
-    numbers = np.random.default_rng(0).normal(0.1, 0.2, 15)
+    half = np.random.default_rng(0).normal(0, 0.2, 8)
+    numbers = 0.1 + np.concatenate([half, -half])  # without skewness
     found = jackknife.difference(without_each(numbers))
-    expected = stats.t.interval(0.95, 14, numbers.mean(), stats.sem(numbers))
+    expected = stats.t.interval(0.95, 15, numbers.mean(), stats.sem(numbers))
     assert (found["low"], found["high"]) == pytest.approx(expected, abs=1e-12)
     assert found["p_value"] == pytest.approx(stats.ttest_1samp(numbers, 0).pvalue, abs=1e-12)
     assert jackknife.difference(without_each(-numbers))["p_value"] == pytest.approx(found["p_value"], abs=1e-12)
     assert jackknife.p_above(without_each(numbers), -0.05) == pytest.approx(
         stats.ttest_1samp(numbers, -0.05, alternative="greater").pvalue, abs=1e-12)
+
+
+def test_skewness_moves_an_end_out_and_none_in():
+    rng = np.random.default_rng(2)
+    losses = -np.concatenate([rng.uniform(0, 0.01, 16), [0.12, 0.1]])  # two sequences are hurt
+    found, sem = jackknife.difference(without_each(losses)), stats.sem(losses)
+    low, high = stats.t.interval(0.95, 17, losses.mean(), sem)
+    assert found["low"] < low - 0.2 * sem and found["high"] == pytest.approx(high, abs=1e-12)
+    assert jackknife.p_above(without_each(losses), found["low"]) == pytest.approx(0.025, abs=1e-3)
+    turned = jackknife.difference(without_each(-losses))
+    assert (turned["low"], turned["high"]) == pytest.approx((-found["high"], -found["low"]), abs=1e-12)
 
 
 def test_an_accuracy_stays_within_its_range_and_holds_its_corrected_value():
@@ -92,7 +104,9 @@ def test_a_ratio_has_fiellers_interval_and_none_where_the_denominator_may_be_zer
     assert found["value"] == pytest.approx(a[0] / b[0])
     # Fieller: the ends are the ratios whose difference top - ratio * bottom just reaches zero.
     for end in (found["low"], found["high"]):
-        assert jackknife.difference(a - end * b)["p_value"] == pytest.approx(0.05, abs=1e-9)
+        values = a - end * b
+        error = np.sqrt(24 / 25 * ((values[1:] - values[1:].mean()) ** 2).sum())
+        assert 2 * stats.t.sf(abs(values[0]) / error, 24) == pytest.approx(0.05, abs=1e-9)
     small = without_each(rng.normal(0.02, 0.3, 25))
     assert jackknife.ratio(a, small) == {"value": None, "low": None, "high": None}
 

@@ -5,7 +5,9 @@ neighbours are nearly copies of each other, else a frame. A metric is computed a
 moves tells its standard error and its bias (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, sections 11.2
 and 10.6), and quantiles of Student's t with n - 1 degrees of freedom widen the interval where units are few.
 
-- A difference of two detectors, both without the same unit: value +- t * SE.
+- A difference of two detectors, both without the same unit: value +- t * SE, and an end that the skewness of the units
+  asks to lie further out does (Hall, JRSS B 54, 1992: compression hurts a few sequences much and most a little). As
+  skewness is known badly from few units, it never draws an end in.
 - An accuracy in [0, 1]: the same on the scale of log odds, which keeps it in that range, and wide enough to hold that
   interval around the bias-corrected value too. With rare classes mAP is biased upwards, by 0.06 with 10 sequences where
   the rarest of 7 classes has a fiftieth of the objects: its corrected interval is what covers.
@@ -100,19 +102,25 @@ def difference(values: np.ndarray) -> dict:
     value, error, _, n = _moments(values)
     if error is None:
         return {"value": float(value), "low": None, "high": None, "p_value": None}
-    reach = _quantile(n) * error
-    return {"value": float(value), "low": float(max(value - reach, -1.0)), "high": float(min(value + reach, 1.0)),
-            "p_value": 2 * p_above(values, 0.0) if value > 0 else 2 * p_above(-values, 0.0) if value < 0 else 1.0}
+    reach, skewness = _quantile(n), _skewness(values)
+    down, up = max(reach, _skewed(reach, skewness)), max(reach, -_skewed(-reach, skewness))
+    return {"value": float(value), "low": float(max(value - down * error, -1.0)),
+            "high": float(min(value + up * error, 1.0)),
+            "p_value": min(1.0, 2 * min(p_above(values, 0.0), p_above(-values, 0.0)))}
 
 
 def p_above(values: np.ndarray, bound: float) -> float | None:
-    """The one-sided p-value of a difference being at most `bound`; None as in `accuracy`."""
+    """The one-sided p-value of a difference being at most `bound`, below 0.025 where the lower end is above it.
+
+    None as in `accuracy`.
+    """
     value, error, _, n = _moments(values)
     if error is None:
         return None
     if error == 0:
         return 0.0 if value > bound else 1.0
-    return float(stats.t.sf((value - bound) / error, n - 1))
+    statistic = (value - bound) / error
+    return float(stats.t.sf(min(statistic, _unskewed(statistic, _skewness(values))), n - 1))
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> dict:
@@ -150,6 +158,25 @@ def _moments(values):
     mean = without.mean()
     error = math.sqrt((n - 1) / n * float(((without - mean) ** 2).sum()))
     return value, error if error > 1e-12 else 0.0, (n - 1) * (mean - value), n
+
+
+def _skewness(values):
+    """Of the units' influence, divided by the root of their number."""
+    influence = values[1:].mean() - values[1:]
+    square = float((influence**2).mean())
+    return float((influence**3).mean()) / square**1.5 / math.sqrt(len(influence)) if square > 1e-24 else 0.0
+
+
+def _unskewed(statistic, skewness):
+    """Hall's transformation of (value - truth) / SE, after which it is nearly normal."""
+    return statistic + skewness * statistic**2 / 3 + skewness**2 * statistic**3 / 27 + skewness / 6
+
+
+def _skewed(normal, skewness):
+    """The inverse of `_unskewed`."""
+    if abs(skewness) < 1e-6:
+        return normal
+    return 3 / skewness * (float(np.cbrt(1 + skewness * (normal - skewness / 6))) - 1)
 
 
 def _quantile(n):
