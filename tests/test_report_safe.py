@@ -15,7 +15,7 @@ from tfod_compress.report.study_folder import read_study
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study's folder without frames."""
-    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, record_sets=False)
+    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=40, record_sets=False)
 
 
 def reach(folder, value, low, high, seed=0):
