@@ -1,0 +1,90 @@
+"""Small bugs that the tests must find: `tests/test_mutants.py` makes each in a copy of the package.
+
+Each would change a conclusion, and many were let pass once. To add one, add a line to MUTANTS: what it is, the file,
+the text that stands there once, the text of the bug, and quick tests of which one must fail.
+"""
+
+import typing
+
+
+class Mutant(typing.NamedTuple):
+    """One bug.
+
+    Attributes:
+      file: below the project's root.
+      old: what stands there, exactly once.
+      new: what the bug has in its place.
+      tests: ids as pytest takes them, separated by spaces, of tests that need no real data.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+_CONVERSION = "tfod_compress/records/conversion.py"
+_DUPLICATES = "tfod_compress/records/duplicates.py"
+_ERRORS = "tfod_compress/metrics/errors.py"
+_SCORES = "tfod_compress/metrics/scores.py"
+_SPLITS = "tfod_compress/records/splits.py"
+
+_MEASURED = "tests/test_make_tfrecords.py::test_psnr_is_measured_of_as_many_frames_as_asked_for"
+_SHARES = "tests/test_splits.py::test_shares_are_met_and_no_split_is_empty"
+_GROUPS = "tests/test_splits.py::test_groups_of_any_size_stay_together_near_the_share"
+_ORDER = "tests/test_splits.py::test_the_assignment_does_not_depend_on_the_order_of_frames"
+_FOLDS = "tests/test_splits.py::test_folds_hold_as_many_frames_as_groups_of_any_size_allow"
+_NEAR = "tests/test_splits.py::test_frames_are_near_up_to_a_number_of_bits"
+
+_BY_SEED = 'hashlib.sha256(f"{seed}/{key}".encode()).digest())'
+
+MUTANTS = {
+    # Numbers of one evaluation.
+    "a score at the threshold is left out of F1": Mutant(
+        _SCORES, "matches.d_score >= self.score_threshold", "matches.d_score > self.score_threshold",
+        "tests/test_metrics.py::test_a_score_at_the_threshold_counts"),
+    "a score at the threshold is left out of the confusion matrix": Mutant(
+        _ERRORS, "(matches.d_score >= score_threshold)", "(matches.d_score > score_threshold)",
+        "tests/test_metrics_errors.py::test_a_score_at_the_threshold_counts"),
+    "tide gives an object to its worst-scored claimant": Mutant(
+        _ERRORS, "np.argsort(-scores[indices]", "np.argsort(scores[indices]",
+        "tests/test_metrics_errors.py::test_an_object_is_given_to_its_best_scored_claimant"),
+
+    # Splits.
+    "a group is the whole match": Mutant(
+        _SPLITS, "return found.group(1) if pattern.groups and found.group(1) is not None else found.group(0)",
+        "return found.group(0)",
+        "tests/test_sequences.py::test_a_split_that_parts_sequences_is_refused_and_lists_that_do_are_told"),
+    "groups are assigned without a seed": Mutant(
+        _SPLITS, f"order = sorted(sizes, key=lambda key: {_BY_SEED}", "order = sorted(sizes)", _ORDER),
+    "no group is kept for the splits to come": Mutant(
+        _SPLITS, 'len(free) - (len(wanted) - place) + (rest != "train")', "len(free)", _SHARES),
+    "a split may take every group": Mutant(
+        _SPLITS, "if spare and have + sizes[key] / 2 <= target:", "if have + sizes[key] / 2 <= target:", _SHARES),
+    "a split goes on up to its share and beyond": Mutant(
+        _SPLITS, "have + sizes[key] / 2 <= target", "have < target", _GROUPS),
+    "a split never goes beyond its share": Mutant(
+        _SPLITS, "have + sizes[key] / 2 <= target", "have + sizes[key] <= target", _SHARES),
+    "a split stays empty where every group is too large": Mutant(_SPLITS, "if not have:", "if False:", _SHARES),
+    "a split takes the largest group where every one is too large": Mutant(
+        _SPLITS, "side[min(free, key=", "side[max(free, key=", _GROUPS),
+    "something is left for training where the shares are everything": Mutant(
+        _SPLITS, "rest = wanted[-1][0]", 'rest = "train"', _SHARES),
+    "folds are dealt in turn, whatever they hold": Mutant(
+        _SPLITS, "fold = loads.index(min(loads))", "fold = len(side) % folds", _FOLDS),
+    "folds are dealt small groups first": Mutant(
+        _SPLITS, "key=lambda key: (-sizes[key], hashlib", "key=lambda key: (sizes[key], hashlib", _FOLDS),
+    "folds do not depend on the seed": Mutant(
+        _SPLITS, f"key=lambda key: (-sizes[key], {_BY_SEED}", "key=lambda key: (-sizes[key], key)", _FOLDS),
+    "folds count groups and not frames": Mutant(_SPLITS, "loads[fold] += sizes[key]", "loads[fold] += 1", _FOLDS),
+    "near frames differ in half as many bits": Mutant(
+        _DUPLICATES, "@ looks[others].T) / 2", "@ looks[others].T)", _NEAR),
+
+    # Which frames' PSNR is measured.
+    "all frames are measured for none, and none for all": Mutant(
+        _CONVERSION, 'names if measure == "all" else ()', 'names if measure != "all" else ()', _MEASURED),
+    "the frames outside the sample are measured": Mutant(_CONVERSION, "frozenset(order[:count])",
+                                                         "frozenset(order[count:])", _MEASURED),
+    "the sample is taken from the other end": Mutant(_CONVERSION, "frozenset(order[:count])",
+                                                     "frozenset(order[::-1][:count])", _MEASURED),
+}
