@@ -106,6 +106,14 @@ def test_of_several_seeds_the_worst_decides(tmp_path):
         assert answers(folder, {5: (-0.01, 0.01)})[1][0].why == why
 
 
+def test_of_several_seeds_the_lowest_bound_decides():
+    side = {"regime": "off_the_shelf", "record_set": "a"}
+    runs = tuple(findings.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
+                 for low in (-0.01, -0.05))
+    assert safe_compression.judge(findings.Difference(runs), 0.02) == safe_compression.TOO_FEW
+    assert safe_compression.judge(findings.Difference(runs[:1]), 0.02) == safe_compression.SAFE
+
+
 def test_a_relative_margin_is_a_share_of_the_reference(finished):
     series, _ = answers(finished, {})
     reached = series.reference.cells["off_the_shelf"].estimate("weighted_map").value
