@@ -4,7 +4,7 @@ A large population of sequences of frames is drawn, with two detectors on it, th
 hard a sequence is, how cluttered, and how much it is hurt, is its own, and an object looks much alike in all frames of
 its sequence. The metrics of the whole population are the truth. Samples of a few sequences are then drawn from it, and
 the intervals computed from each. mAP and COCO AP are of the classes that a sample holds. False safe: the lower end of
-the paired interval above a margin that is just lost.
+the paired interval lies above the true difference, so that a loss just beyond the margin is called safe.
 
 Example (about 15 minutes on two cores; --trials 200 gives an impression in one or two):
   python -m benchmarks.coverage

@@ -55,6 +55,21 @@ def test_a_record_set_may_have_a_name_of_its_own(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine.1"]
 
 
+def measured(record_set):
+    return [int(row["source_id"][-6:]) for row in read_csv(record_set / "images.csv") if row["psnr_db"]]
+
+
+def test_psnr_is_measured_of_as_many_frames_as_asked_for(made, tmp_path):
+    assert len(measured(made / "tfrecords/jpeg-q20")) == 12  # made with --measure all
+    none, = convert(made / "frames", made / "labels", tmp_path, qualities=(20,), workers_count=1, measure="none")
+    assert measured(none.path) == [] and none.manifest["psnr_db"] is None
+    records_data.make(tmp_path, count=8, sequences=1, width=1400, height=1000)
+    sample, = convert(tmp_path / "frames", tmp_path / "labels", tmp_path / "large", qualities=(20,), workers_count=1,
+                      measure="sample")
+    # Five frames hold 7,000,000 pixels. They are the same ones in every version: a run that was cut off goes on.
+    assert sorted(measured(sample.path)) == [2, 3, 4, 5, 6]
+
+
 def test_a_sequence_stays_on_one_side(made):
     sides = {}
     for row in read_csv(made / "tfrecords/jpeg-q20/images.csv"):

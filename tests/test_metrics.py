@@ -147,6 +147,12 @@ def test_counted_by_hand():
     assert result["best_f1"] == {"score_threshold": 0.5, "precision": 3 / 5, "recall": 3 / 4, "f1": 6 / 9}
 
 
+def test_a_score_at_the_threshold_counts():
+    truth, found = small([(0, 1, 0), (0, 1, 40)], [(0, 1, 0, 0.75), (0, 1, 40, 0.5)])
+    for threshold, recall in ((0.5, 1), (0.75, 0.5), (np.nextafter(0.75, 1), 0)):
+        assert summarise(truth, found, threshold, resamples=2)["recall"] == recall
+
+
 def test_difficult_objects_are_neither_asked_for_nor_punished():
     truth, found = small([(0, 1, 0), (0, 1, 40)], [(0, 1, 40, 0.9), (0, 1, 40, 0.8), (0, 1, 0, 0.5)], difficult=[1])
     result = summarise(truth, found, score_threshold=0.4)

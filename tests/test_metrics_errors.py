@@ -80,6 +80,20 @@ def test_an_object_is_given_once():
     assert split["ap50"] + split["cost"]["localisation"] == pytest.approx(1.0, abs=1e-12)
 
 
+def test_an_object_is_given_to_its_best_scored_claimant():
+    # Two shifted detections of one object, and one of nothing between their scores: the oracle mends the upper one.
+    truth = grid(1)
+    good = perfect(truth)
+    boxes = good.boxes[[0, 0, 0]] + [[10, 0, 0, 0], [60, 60, 0, 0], [-10, 0, 0, 0]]
+    image, classes = np.zeros(6, np.int64), np.append(good.class_ids[1:], [1, 1, 1])
+    scores = np.append(np.full(3, 0.995), [0.99, 0.97, 0.96])
+    for order in ([0, 1, 2, 3, 4, 5], [0, 1, 2, 5, 4, 3]):
+        found = Detections(image, np.concatenate([good.boxes[1:], boxes])[order], classes[order], scores[order])
+        split = tide(Matches(truth, found))
+        assert split["count"]["localisation"] == 2 and split["count"]["background"] == 1
+        assert split["ap50"] + split["cost"]["localisation"] == pytest.approx(1.0, abs=1e-12)
+
+
 def test_a_found_object_is_not_given_again():
     # The last object is missed; a shifted second detection of the first one must not stand in for it.
     truth = grid(1)
@@ -128,6 +142,12 @@ def test_confusion_of_known_damage():
     assert np.array(confusion(Matches(truth, damaged(truth, "missed")), 0.5)["matrix"])[:, 3].sum() == 12
     nothing = np.array(confusion(Matches(truth, perfect(truth)), 0.95)["matrix"])
     assert nothing[:, 3].sum() == 48 == nothing.sum()
+
+
+def test_a_score_at_the_threshold_counts():
+    truth = grid()
+    good = perfect(truth)
+    assert np.trace(confusion(Matches(truth, good), good.scores[9])["matrix"]) == 10
 
 
 def test_strata_split_the_objects():

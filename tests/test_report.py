@@ -12,7 +12,7 @@ from tests import pages, report_study
 from tests.pages import Page, change
 from tfod_compress import report
 from tfod_compress.errors import InputError
-from tfod_compress.report import findings, heat_maps, interactive, tables, theme, words
+from tfod_compress.report import findings, heat_maps, interactive, safe_compression, tables, theme, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -77,8 +77,9 @@ def test_share_won_back_is_its_formula(finished):
     row = series.rows[-1]
     best, worst = (r.cells["off_the_shelf"].estimate("weighted_map").value for r in (series.rows[0], row))
     retrained, control = (row.cells[r].estimate("weighted_map").value for r in ("task_ft", "control_ft"))
-    assert row.recovered == pytest.approx((retrained - control) / (best - worst))
-    assert words.percent(row.recovered) in findings.headline(series)
+    # Results of earlier versions have no interval of it.
+    assert row.recovered.value == pytest.approx((retrained - control) / (best - worst)) and row.recovered.low is None
+    assert words.percent(row.recovered.value) in findings.headline(series)
     assert row.share == pytest.approx(row.bpp / series.rows[0].bpp)
 
 
@@ -92,8 +93,52 @@ def test_retraining_is_claimed_only_where_its_interval_excludes_zero(study, low,
     series, = findings.series_of(read_study(change(study, widen)))
     text = findings.headline(series)
     assert ("wins back" in text) == claimed and ("is not shown" in text) != claimed
-    assert tables.results(series).rows[-1][-1].text == (words.percent(series.rows[-1].recovered) if claimed else
+    assert tables.results(series).rows[-1][-1].text == (str(series.rows[-1].recovered) if claimed else
                                                         "not shown")
+
+
+def test_the_share_won_back_has_an_interval_and_none_of_a_loss_too_small_to_divide_by(study):
+    entry = {"detector": report_study.DETECTOR, "regime": "task_ft", "over": "control_ft", "record_set": "jpeg-q5",
+             "reference": "jpeg-q100", "seed": 0, "fold": None}
+    for numbers, told in (({"value": 0.33, "low": 0.19, "high": 0.51}, True),
+                          ({"value": None, "low": None, "high": None}, False)):
+        def set_it(results, numbers=numbers):
+            results["recoveries"] = [{**entry, **numbers}]
+
+        series, = findings.series_of(read_study(change(study, set_it)))
+        assert ("wins back 33\u00a0% [19\u00a0%, 51\u00a0%] of the loss" in findings.headline(series)) == told
+        assert ("33\u00a0%" in tables.results(series).rows[-1][-1].text) == told
+        assert told or "large enough to divide by" in tables.results(series).rows[-1][-1].small
+
+
+def test_of_few_units_nothing_is_claimed_safe_and_of_one_there_is_no_interval(study):
+    for units, low, high in ((6, -0.001, 0.001), (1, None, None)):
+        def set_them(results, units=units, low=low, high=high):
+            for comparison in results["comparisons"]:
+                comparison.update(value=0.0, low=low, high=high, unit="sequence", units=units)
+
+        found = read_study(change(study, set_them))
+        series, = findings.series_of(found)
+        answer = safe_compression.maximum_safe(series, found.results.comparisons, 0.001)[0]
+        assert answer.why == safe_compression.FEW_UNITS and answer.row is None
+        told = " ".join(map(str, safe_compression.told(series, answer, safe_compression.Fleet())))
+        assert f"{units} sequence" in told and "below 10" in told
+        report.make_report(study)
+
+
+def test_folds_are_judged_by_their_frames_together(study):
+    def in_folds(results):
+        extra = []
+        for comparison in results["comparisons"]:
+            for fold, (low, high) in enumerate(((-0.3, 0.3), (-0.2, 0.4))):
+                sides = {side: {**comparison[side], "fold": fold} for side in "ab"}
+                extra.append({**comparison, **sides, "low": low, "high": high})
+            comparison.update(low=-0.01, high=0.01)
+        results["comparisons"] += extra
+
+    found = read_study(change(study, in_folds))
+    series, = findings.series_of(found)
+    assert (series.rows[1].loss.low, series.rows[1].loss.high) == (-0.01, 0.01)
 
 
 def test_no_loss_means_nothing_to_win_back(study):

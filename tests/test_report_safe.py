@@ -15,7 +15,7 @@ from tfod_compress.report.study_folder import read_study
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study's folder without frames."""
-    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, record_sets=False)
+    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=40, record_sets=False)
 
 
 def reach(folder, value, low, high, seed=0):
@@ -104,6 +104,14 @@ def test_of_several_seeds_the_worst_decides(tmp_path):
         reach(folder, 0.9, 0.8, 1.0, seed=0)
         reach(folder, 0.2, low, 0.3, seed=1)
         assert answers(folder, {5: (-0.01, 0.01)})[1][0].why == why
+
+
+def test_of_several_seeds_the_lowest_bound_decides():
+    side = {"regime": "off_the_shelf", "record_set": "a"}
+    runs = tuple(findings.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
+                 for low in (-0.01, -0.05))
+    assert safe_compression.judge(findings.Difference(runs), 0.02) == safe_compression.TOO_FEW
+    assert safe_compression.judge(findings.Difference(runs[:1]), 0.02) == safe_compression.SAFE
 
 
 def test_a_relative_margin_is_a_share_of_the_reference(finished):

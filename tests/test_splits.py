@@ -3,11 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tests import records_data
 from tfod_compress.errors import InputError
-from tfod_compress.records import RecordSet, convert, splits
+from tfod_compress.frames import FramePath
+from tfod_compress.records import RecordSet, convert, duplicates, splits
+from tfod_compress.records.scan import Scanned
 
 
 def sides_of(folder, **more):
@@ -18,7 +21,8 @@ def sides_of(folder, **more):
     return dict(row.split(",")[:2] for row in rows), made.manifest["warnings"]
 
 
-@pytest.mark.parametrize("count, val, test", [(10, 0.2, 0), (100, 0.2, 0.1), (3, 0.1, 0.1), (2, 0.01, 0), (7, 1.0, 0)])
+@pytest.mark.parametrize("count, val, test", [(10, 0.2, 0), (100, 0.2, 0.1), (3, 0.1, 0.1), (2, 0.01, 0), (7, 1.0, 0),
+                                              (11, 0.25, 0), (3, 0.9, 0)])
 def test_shares_are_met_and_no_split_is_empty(count, val, test):
     for seed in range(20):
         sides = splits.assign([str(index) for index in range(count)], {"val": val, "test": test}, seed)
@@ -39,6 +43,9 @@ def test_groups_of_any_size_stay_together_near_the_share():
         assert 0.05 <= sides.count("val") / len(keys) <= 0.35
     assert splits.assign(["big"] * 100 + ["small"] * 2, {"val": 0.2}, 0).count("val") == 2
     assert splits.assign(["only"] * 5, {"val": 0.2}, 0) == ["train"] * 5
+    sizes = {"large": 60, "larger": 70, "least": 50}  # each alone is more than the share: the least will do
+    keys = [key for key, size in sizes.items() for _ in range(size)]
+    assert all(splits.assign(keys, {"val": 0.05}, seed).count("val") == 50 for seed in range(9))
 
 
 def test_the_assignment_does_not_depend_on_the_order_of_frames():
@@ -58,6 +65,21 @@ def test_folds_share_the_frames_and_store_each_once(tmp_path):
     assert sorted(stored) == sorted(sides)
     with pytest.raises(InputError, match="only 6 groups"):
         sides_of(tmp_path, folds=7, split_by="^seq...")
+
+
+@pytest.mark.parametrize("sizes", [[6, 5, 4, 3, 2, 1], [3] * 9, [20, 1, 1, 1, 1, 1, 1]])
+def test_folds_hold_as_many_frames_as_groups_of_any_size_allow(sizes):
+    keys = [f"group{index}" for index, size in enumerate(sizes) for _ in range(size)]
+    dealt = set()
+    for seed in range(9):
+        sides = splits.assign_folds(keys, 3, seed)
+        assert len(set(zip(keys, sides, strict=True))) == len(sizes)  # each group is in one fold
+        found = sorted(map(sides.count, ("fold0", "fold1", "fold2")))
+        assert found == ([3, 3, 20] if 20 in sizes else [sum(sizes) / 3] * 3)
+        assert splits.assign_folds(keys[::-1], 3, seed) == sides[::-1]
+        dealt.add(tuple(sides))
+    if len(set(sizes)) == 1:  # groups of one size are dealt out by the seed
+        assert len(dealt) > 5
 
 
 def test_a_third_split(tmp_path):
@@ -121,6 +143,17 @@ def test_near_duplicates_across_sides_are_told(shared_data, tmp_path):
     made, = convert(folder / "image_2", folder / "label_2", tmp_path / "out", class_map=tmp_path / "map.yaml",
                     workers_count=1, qualities=(5,))
     assert any("look like a frame of another split" in line for line in made.manifest["warnings"])
+
+
+@pytest.mark.parametrize("bits", [0, duplicates.NEAR_BITS, duplicates.NEAR_BITS + 1])
+def test_frames_are_near_up_to_a_number_of_bits(bits):
+    look = np.random.default_rng(0).integers(0, 2, 256)
+    other = np.where(np.arange(256) < bits, 1 - look, look)
+    good = [(FramePath(name, name), Scanned(None, look=np.packbits(one).tobytes()))
+            for name, one in (("a", look), ("b", other), ("c", 1 - look))]
+    said = duplicates.near_warning(good, ["train", "val", "train"], seed=0)
+    assert (said is not None) == (bits <= duplicates.NEAR_BITS)
+    assert said is None or said.startswith("1 of 1 frames of val look like") and "b (val) like a" in said
 
 
 def test_different_scenes_are_no_near_duplicates(tmp_path):
