@@ -108,7 +108,7 @@ def test_of_several_seeds_the_worst_decides(tmp_path):
 
 def test_of_several_seeds_the_lowest_bound_decides():
     side = {"regime": "off_the_shelf", "record_set": "a"}
-    runs = tuple(findings.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
+    runs = tuple(study_folder.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
                  for low in (-0.01, -0.05))
     assert safe_compression.judge(findings.Difference(runs), 0.02) == safe_compression.TOO_FEW
     assert safe_compression.judge(findings.Difference(runs[:1]), 0.02) == safe_compression.SAFE

@@ -98,7 +98,7 @@ def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, met
 
 
 def find_recovered(recoveries, regime, over, record_set, reference, detector):
-    """The Recovered of a regime over all runs; None where results.json, of an older version, has none."""
+    """The Recovered of a regime over all runs; None where a run has none, its loss being too small to divide by."""
     wanted = regime, over, record_set, reference, detector
     found = [each for each in recoveries
              if (each.regime, each.over, each.record_set, each.reference, each.detector) == wanted]

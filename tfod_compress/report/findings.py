@@ -282,8 +282,9 @@ def _row(detector, reference, entries, cells, best, best_cells, results):
         if None not in both:
             lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
             if lost > 0 and (loss is None or loss.verdict == SHOWN and loss.can_divide):
-                recovered = find_recovered(results.recoveries, regime, over, name, best_name, detector) or Recovered(
-                    (values[0].value - values[1].value) / lost)
+                # Older results have no intervals of shares.
+                recovered = (Recovered((values[0].value - values[1].value) / lost) if results.recoveries is None else
+                             find_recovered(results.recoveries, regime, over, name, best_name, detector))
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
                bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
 

@@ -196,7 +196,7 @@ class Results(pydantic.BaseModel):
     points: list[Point] = pydantic.Field(min_length=1)
     comparisons: list[Comparison] = []
     curve_comparisons: list[CurveComparison] = []
-    recoveries: list[Recovery] = []
+    recoveries: list[Recovery] | None = None
     pooled: list[Pooled] = []
     timings: list[Timing] = []
     complete: bool = True
