@@ -95,20 +95,37 @@ def test_the_numbers_are_the_same_every_time_and_in_any_order_of_the_images():
         assert each["low"] < each["value"] < each["high"]
 
 
-def test_a_ratio_has_fiellers_interval_and_none_where_the_denominator_may_be_zero():
+def test_a_ratio_has_fiellers_interval():
     rng = np.random.default_rng(3)
     bottom = rng.normal(1.0, 0.3, 25)
     top = 0.4 * bottom + rng.normal(0, 0.1, 25)
     a, b = without_each(top), without_each(bottom)
     found = jackknife.ratio(a, b)
     assert found["value"] == pytest.approx(a[0] / b[0])
-    # Fieller: the ends are the ratios whose difference top - ratio * bottom just reaches zero.
+    # Fieller: the ends are the ratios at which the difference top - ratio * bottom is just not told from zero.
     for end in (found["low"], found["high"]):
-        values = a - end * b
-        error = np.sqrt(24 / 25 * ((values[1:] - values[1:].mean()) ** 2).sum())
-        assert 2 * stats.t.sf(abs(values[0]) / error, 24) == pytest.approx(0.05, abs=1e-9)
-    small = without_each(rng.normal(0.02, 0.3, 25))
-    assert jackknife.ratio(a, small) == {"value": None, "low": None, "high": None}
+        assert jackknife.difference(a - end * b)["p_value"] == pytest.approx(0.05, abs=1e-6)
+    turned = jackknife.ratio(-a, b)
+    assert (turned["low"], turned["high"]) == pytest.approx((-found["high"], -found["low"]), abs=1e-9)
+    assert jackknife.ratio(-a, -b) == pytest.approx(found)
+    assert jackknife.ratio(b, b) == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+@pytest.mark.parametrize("value, low, high, can", [
+    (-0.006, -0.0115, -0.0004, False),  # shown, and yet what is divided by it means nothing
+    (-0.10, -0.15, -0.0501, True), (-0.10, -0.15, -0.0499, False), (0.10, 0.0501, 0.15, True),
+    (0.10, 0.0499, 0.15, False), (0.1, -0.1, 0.3, False), (0.0, 0.0, 0.0, False), (0.1, None, None, False)])
+def test_shares_are_told_of_what_is_known_well_enough(value, low, high, can):
+    assert jackknife.can_divide(value, low, high) is can
+
+
+def test_no_ratio_of_a_small_denominator_is_told():
+    rng = np.random.default_rng(4)
+    top, nothing = without_each(rng.normal(0.03, 0.01, 25)), {"value": None, "low": None, "high": None}
+    for mean, told in ((0.001, False), (0.01, False), (0.03, True)):
+        bottom = without_each(mean + rng.permutation(np.linspace(-0.03, 0.03, 25)))
+        shown = jackknife.difference(bottom)["low"] > 0
+        assert shown == (mean > 0.005) and (jackknife.ratio(top, bottom) != nothing) == told
 
 
 def test_ratios_and_differences_cover_as_promised():

@@ -17,6 +17,7 @@ from tfod_compress.records import sources
 from tfod_compress.report import (
     comparing,
     detector_classes,
+    differences,
     figures,
     findings,
     gallery,
@@ -166,7 +167,7 @@ def test_a_published_detector_is_its_own_reference_everywhere(published):
     study = read_study(published)
     series, = findings.series_of(study)
     assert series.reference_regime == "published" and series.reference.quality == 100
-    assert series.strongest().quality == 5 and series.rows[-1].loss.verdict == findings.SHOWN
+    assert series.strongest().quality == 5 and series.rows[-1].loss.verdict == differences.SHOWN
     before, after = (row.cells["published"].estimate("weighted_map").value for row in (series.rows[0], series.rows[-1]))
     assert f"weighted mAP falls from {before:.3f} to {after:.3f}" in findings.headline(series)
     told = " ".join(findings.answer(series))

@@ -8,7 +8,7 @@ import pytest
 from tests import report_study
 from tfod_compress import published, report
 from tfod_compress.metrics import Margin
-from tfod_compress.report import findings, safe_compression, words
+from tfod_compress.report import findings, safe_compression, study_folder, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -34,7 +34,7 @@ def answers(folder, intervals, margin=0.02, regime="off_the_shelf"):
     study = read_study(folder)
     kept = [c for c in study.results.comparisons if c.b.record_set != "jpeg-q100"]
     side = {"seed": 0, "record_set": "jpeg-q100", "regime": "off_the_shelf"}
-    kept += [findings.Comparison(metric="weighted_map", value=(low + high) / 2, low=low, high=high, b=side,
+    kept += [study_folder.Comparison(metric="weighted_map", value=(low + high) / 2, low=low, high=high, b=side,
                                  a={**side, "regime": regime, "record_set": f"jpeg-q{quality}"})
              for quality, (low, high) in intervals.items()]
     series, = findings.series_of(study)

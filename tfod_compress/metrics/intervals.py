@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfod_compress.metrics import jackknife
-from tfod_compress.metrics.margin import Margin, can_show
+from tfod_compress.metrics.margin import Margin, can_show, is_within
 from tfod_compress.metrics.matching import Matches
 from tfod_compress.metrics.scores import Scorer
 
@@ -116,12 +116,11 @@ def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted
 
 
 def not_worse(candidate, reference, margin, count):
-    """The rule of non-inferiority, for reports and commands alike.
+    """The test of non-inferiority.
 
     Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate is
-    worse by the margin or more (Piaggio et al., CONSORT for non-inferiority trials, JAMA 2012). It is rejected where
-    the whole 95 % interval of the paired difference lies above -margin, which is a one-sided test at 2.5 %; only of a
-    reference that is good enough for the margin to tell (`margin.can_show`), and only from `jackknife.ENOUGH` units on.
+    worse by the margin or more. It is rejected by the rule of `margin.is_within`, and only of a reference that is good
+    enough for the margin to tell (`margin.can_show`).
 
     Args:
       candidate: float64 [1 + n], of `together`.
@@ -138,7 +137,7 @@ def not_worse(candidate, reference, margin, count):
     shows = can_show(loss, of_reference["low"])
     return {"lower": lower, "margin": loss, "p_value": jackknife.p_above(candidate - reference, -loss),
             "reference": of_reference, "can_show": shows, "units": count,
-            "non_inferior": bool(shows and count >= jackknife.ENOUGH and lower is not None and lower > -loss)}
+            "non_inferior": shows and is_within(loss, lower, count)}
 
 
 def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, groups=None, margin=None):

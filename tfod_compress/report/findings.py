@@ -12,22 +12,36 @@ share of it that retraining wins back beyond the control is
 
 import dataclasses
 
-from tfod_compress.metrics import jackknife
 from tfod_compress.report import words
-from tfod_compress.report.study_folder import Comparison, Estimate, Evaluated
-
-SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
+from tfod_compress.report.differences import (
+    NOT_SHOWN,
+    NOT_TESTED,
+    SHOWN,
+    Difference,
+    Recovered,
+    find_difference,
+    find_recovered,
+)
+from tfod_compress.report.study_folder import Estimate, Evaluated
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One regime's result at one quality, over its runs: seeds and folds."""
+    """One regime's result at one quality, over its runs: seeds and folds.
+
+    Attributes:
+      entries: one a run.
+      pooled: weighted mAP of the frames of all folds together, one a seed; without folds ().
+    """
 
     regime: str
     entries: tuple[Evaluated, ...]
+    pooled: tuple[Estimate, ...] = ()
 
     def estimate(self, name):
         """The metric's mean over the runs; the interval reaches from their lowest low to their highest high.
+
+        Folds are runs of their own, but for weighted mAP where results.json has it of all their frames.
 
         Args:
           name: "weighted_map", "map", "precision", "recall", "f1", or "coco.AP" and the like.
@@ -36,6 +50,8 @@ class Cell:
           An Estimate, or None where a run lacks the metric.
         """
         found = [_metric(entry.metrics, name) for entry in self.entries]
+        if name == "weighted_map" and self.pooled:
+            found = list(self.pooled)
         if None in found:
             return None
         lows, highs = [e.low for e in found], [e.high for e in found]
@@ -48,67 +64,6 @@ class Cell:
         """AP of a class, mean over the runs, or None where the class has no object."""
         found = [entry.metrics.ap_per_class.get(name) for entry in self.entries]
         return None if None in found else sum(e.value for e in found) / len(found)
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A paired difference, one comparison a run."""
-
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def value(self):
-        return sum(c.value for c in self.comparisons) / len(self.comparisons)
-
-    @property
-    def low(self):
-        """The lowest bound of all runs; -1 where one has none."""
-        return min(-1.0 if c.low is None else c.low for c in self.comparisons)
-
-    @property
-    def high(self):
-        """The highest bound of all runs; 1 where one has none."""
-        return max(1.0 if c.high is None else c.high for c in self.comparisons)
-
-    @property
-    def few_units(self):
-        """"6 sequences" where an interval rests on so few units that nothing is claimed from it; else None."""
-        few = [c for c in self.comparisons if c.units is not None and c.units < jackknife.ENOUGH]
-        if not few:
-            return None
-        least = min(few, key=lambda c: c.units)
-        return f"{least.units} {'sequence' if least.unit == 'sequence' else 'frame'}{'s' if least.units > 1 else ''}"
-
-    @property
-    def verdict(self):
-        """SHOWN where every run's interval lies on the same side of zero."""
-        known = [c for c in self.comparisons if c.low is not None]
-        same_side = all(c.low > 0 for c in known) or all(c.high < 0 for c in known)
-        return SHOWN if same_side and len(known) == len(self.comparisons) else NOT_SHOWN
-
-    def __str__(self):
-        if any(c.low is None for c in self.comparisons):
-            return f"{words.signed(self.value)}, without an interval: it rests on {self.few_units or 'one unit'}"
-        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
-        return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} runs"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recovered:
-    """The share of the loss that retraining wins back: the mean of the runs, from the lowest low to the highest high.
-
-    Attributes:
-      value: the share.
-      low, high: None where results.json, of an older version, has no interval.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self):
-        text = words.percent(self.value)
-        return text if self.low is None else f"{text} [{words.percent(self.low)}, {words.percent(self.high)}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,38 +159,6 @@ def series_of(study):
     return made
 
 
-def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric="weighted_map"):
-    """The paired difference a - b over all runs for which it was computed (either way round), or None."""
-    found = []
-    for comparison in comparisons:
-        if comparison.metric != metric or _run(comparison.a) != _run(comparison.b):
-            continue
-        if comparison.detector not in (None, detector):
-            continue
-        a, b = (comparison.a.regime, comparison.a.record_set), (comparison.b.regime, comparison.b.record_set)
-        if (a, b) == ((regime_a, set_a), (regime_b, set_b)):
-            found.append(comparison)
-        elif (b, a) == ((regime_a, set_a), (regime_b, set_b)):
-            found.append(comparison.reversed())
-    # The frames of all folds together are one sample; the folds by themselves are parts of it.
-    pooled = [comparison for comparison in found if comparison.a.fold is None]
-    return Difference(tuple(pooled or found)) if found else None
-
-
-def find_recovered(results, regime, over, record_set, reference, detector):
-    """The Recovered of a regime over all runs, or None; False where results.json is of a version that has none."""
-    if results.recoveries is None:
-        return False
-    wanted = regime, over, record_set, reference, detector
-    found = [each for each in results.recoveries
-             if (each.regime, each.over, each.record_set, each.reference, each.detector) == wanted]
-    found = [each for each in found if each.fold is None] or found
-    if not found or any(each.value is None for each in found):
-        return None
-    return Recovered(sum(each.value for each in found) / len(found), min(each.low for each in found),
-                     max(each.high for each in found))
-
-
 def headline(series):
     """The answer in one sentence."""
     row, best, regime = series.strongest(), series.reference, series.reference_regime
@@ -260,6 +183,8 @@ def headline(series):
             text += f"; retraining makes it worse{over and ' than the control'}"
         elif _verdict(row.gain) == NOT_SHOWN:
             text += f"; that retraining wins anything back{over} is not shown"
+    elif _verdict(row.gain) == _verdict(row.loss) == SHOWN and not row.loss.can_divide:
+        text += "; the loss is too small to tell what share of it retraining wins back"
     return f"{text}."
 
 
@@ -311,6 +236,9 @@ def _scope(series, row):
     if len(entries) == 1:
         return f"{text}, not how much another training run would, for there was one seed."
     runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
+    if row.cells[series.reference_regime].pooled:
+        return (f"{text}. Weighted mAP and its differences are of all folds' frames together, ranked by the scores of "
+                f"all detectors; {runs}, each other number the mean and each interval reaching over all of them.")
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
@@ -323,16 +251,18 @@ def _series(detector, codec, entries, results):
     of_regime = [e for e in ordered if any(x.point.regime == regime for x in e)]
     best = (of_regime or ordered)[0]
     ordered = [best] + [e for e in ordered if e is not best]
-    cells = {id(e): _cells(e) for e in ordered}
+    cells = {id(e): _cells(e, results.pooled) for e in ordered}
     rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], results) for e in ordered]
     return Series(detector, codec, tuple(rows))
 
 
-def _cells(entries):
-    grouped = {}
+def _cells(entries, pooled):
+    grouped, point = {}, entries[0].point
     for entry in entries:
         grouped.setdefault(entry.point.regime, []).append(entry)
-    return {regime: Cell(regime, tuple(found)) for regime, found in grouped.items()}
+    return {regime: Cell(regime, tuple(found), tuple(
+        each for each in pooled if (each.detector, each.regime, each.record_set) == (
+            point.detector, regime, point.record_set))) for regime, found in grouped.items()}
 
 
 def _row(detector, reference, entries, cells, best, best_cells, results):
@@ -351,16 +281,11 @@ def _row(detector, reference, entries, cells, best, best_cells, results):
         both = [c.get(reference) for c in (best_cells, cells)]
         if None not in both:
             lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
-            if lost > 0 and _verdict(loss) != NOT_SHOWN:
-                recovered = find_recovered(results, regime, over, name, best_name, detector)
-                if recovered is False:
-                    recovered = Recovered((values[0].value - values[1].value) / lost)
+            if lost > 0 and (loss is None or loss.verdict == SHOWN and loss.can_divide):
+                recovered = find_recovered(results.recoveries, regime, over, name, best_name, detector) or Recovered(
+                    (values[0].value - values[1].value) / lost)
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
                bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
-
-
-def _run(side):
-    return side.seed, side.fold
 
 
 def _parts(entries):

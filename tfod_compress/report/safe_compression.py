@@ -11,8 +11,8 @@ those, and is told.
 import dataclasses
 
 from tfod_compress.metrics.jackknife import ENOUGH
-from tfod_compress.metrics.margin import Margin, can_show, nothing, why_nothing
-from tfod_compress.report import findings, words
+from tfod_compress.metrics.margin import Margin, can_show, is_within, nothing, why_nothing
+from tfod_compress.report import differences, findings, words
 from tfod_compress.report.study_folder import Estimate
 from tfod_compress.report.tables import MOST, Entry, Table
 from tfod_compress.text import listed
@@ -88,13 +88,13 @@ class Fleet:
 
 
 def judge(difference, margin):
-    """SAFE, WORSE, TOO_FEW, FEW_UNITS or NOT_COMPARED for a findings.Difference (or None) to the best quality."""
+    """SAFE, WORSE, TOO_FEW, FEW_UNITS or NOT_COMPARED for a differences.Difference (or None) to the best quality."""
     if difference is None:
         return NOT_COMPARED
+    if is_within(margin, difference.low, difference.units):
+        return SAFE
     if difference.few_units:
         return FEW_UNITS
-    if difference.low > -margin:
-        return SAFE
     return WORSE if difference.high < -margin else TOO_FEW
 
 
@@ -150,8 +150,9 @@ def _compared(series, comparisons, regime, against):
 
     The reference regime itself is always asked for, so that what was not compared is told.
     """
-    found = [(row, findings.find_difference(comparisons, regime, row.record_set, against, series.reference.record_set,
-                                            series.detector)) for row in series.rows[1:] if regime in row.cells]
+    found = [(row, differences.find_difference(comparisons, regime, row.record_set, against,
+                                               series.reference.record_set, series.detector))
+             for row in series.rows[1:] if regime in row.cells]
     return found if regime == against or any(difference for _, difference in found) else []
 
 
