@@ -31,7 +31,7 @@ _SPLITS = "tfod_compress/records/splits.py"
 _JACKKNIFE = "tfod_compress/metrics/jackknife.py"
 _INTERVALS = "tfod_compress/metrics/intervals.py"
 _COMPARISONS = "tfod_compress/study/comparisons.py"
-_DIFFERENCES = "tfod_compress/report/differences.py"
+_FINDINGS = "tfod_compress/report/differences.py"
 _SAFE = "tfod_compress/report/safe_compression.py"
 
 _MEASURED = "tests/test_make_tfrecords.py::test_psnr_is_measured_of_as_many_frames_as_asked_for"
@@ -113,17 +113,17 @@ MUTANTS = {
         _JACKKNIFE, "for centre in (value, corrected)]", "for centre in (value, value)]",
         "tests/test_jackknife.py::test_an_accuracy_stays_within_its_range_and_holds_its_corrected_value"),
     "a ratio is told whatever it is divided by": Mutant(
-        _JACKKNIFE, "SURE = 0.5", "SURE = 0.0",
+        _JACKKNIFE, "return (low if value > 0 else -high) >= SURE * abs(value) > 0", "return True",
         "tests/test_jackknife.py::test_no_ratio_of_a_small_denominator_is_told"),
     "a study's differences have their sides swapped": Mutant(
         _COMPARISONS, "jackknife.difference(a - b)", "jackknife.difference(b - a)", _COMPARED),
     "of several seeds the best decides": Mutant(
-        _DIFFERENCES, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
+        _FINDINGS, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
         "return max(-1.0 if c.low is None else c.low for c in self.comparisons)",
         "tests/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
     "too few frames to tell count as worse": Mutant(
         _SAFE, "return WORSE if difference.high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
     "folds are judged one by one": Mutant(
-        _DIFFERENCES, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
+        _FINDINGS, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
         "tests/test_report.py::test_folds_are_judged_by_their_frames_together"),
 }

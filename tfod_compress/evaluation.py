@@ -65,8 +65,8 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
         return built
 
     record_sets = _open_all(record_sets)
-    seen = _training_frames(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
-                            allow_training_frames)
+    seen = training_frames(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
+                           allow_training_frames)
     return _evaluate(_of_model(ready, batch_size), functools.partial(_match, model, given), {"checkpoint": prefix},
                      weights, record_sets, output, split, score_threshold, seen)
 
@@ -134,8 +134,15 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
                      score_threshold)
 
 
-def _training_frames(trained, record_sets, split, checkpoint, allowed):
+def training_frames(trained, record_sets, split, checkpoint, allowed=False):
     """{record set name: what its metrics.json says of frames that were trained on}.
+
+    Args:
+      trained: trained_frames.TrainedFrames.
+      record_sets: [RecordSet].
+      split: that is evaluated.
+      checkpoint: what was trained, for the message.
+      allowed: whether there may be some.
 
     Raises:
       InputError: there are some, in a split that is not for training, and that is not allowed.

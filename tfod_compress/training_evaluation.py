@@ -7,7 +7,7 @@ import shutil
 
 import tensorflow as tf
 
-from tfod_compress import evaluation
+from tfod_compress import evaluation, trained_frames
 from tfod_compress.detector import Detector
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
@@ -28,7 +28,8 @@ class Evaluations:
       patience: stop after so many evaluations without a better one, or None.
 
     Raises:
-      InputError: no such metric or record set; a set lacks val frames or has other classes.
+      InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
+        trains on.
     """
 
     def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
@@ -45,6 +46,7 @@ class Evaluations:
             evaluation.check_label_map(config, config_path, record_set)
             if not record_set.files("val"):
                 raise InputError(f"{record_set.path}: has no val frames to evaluate on")
+        evaluation.training_frames(trained_frames.of_config(config), record_sets, "val", "this run")
 
     def run(self, model, step, prefix):
         """Evaluates the present weights.
