@@ -5,6 +5,8 @@
 # The demo study's folder and seed; `make demo RUN=runs/demo-1 SEED=1` makes another.
 RUN ?= runs/demo
 SEED ?= 0
+# Most of what the tests wait for keeps one core busy.
+JOBS ?= 2
 
 help:          ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -17,8 +19,8 @@ setup: .venv/ready  ## make .venv from Python 3.11 (or 3.10) and the pinned pack
 demo: setup    ## frames, records, training, evaluation, report: the project's question on synthetic frames
 	@.venv/bin/python -m tools.run_study pipeline_configs/studies/demo.yaml --workdir $(RUN) --seed $(SEED)
 
-test: setup    ## the tests (under 25 minutes on 2 cores without a GPU)
-	@.venv/bin/python -m pytest -q
+test: setup    ## the tests (12 minutes on 2 cores without a GPU), in JOBS processes
+	@.venv/bin/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the slow proofs: full-width parity, kills, fuzzing
 	@.venv/bin/python -m pytest -q -m "slow or fuzz or browser"

@@ -8,6 +8,13 @@ import warnings
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+LONGEST = ("test_training.py", "test_study_execution.py", "test_codec_tuning.py", "test_conversion.py",
+           "test_extractors.py", "test_export.py", "test_evaluation.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that of `make test`'s two processes none ends with one of them."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

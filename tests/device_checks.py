@@ -69,6 +69,8 @@ def main(output):
             found, _, after = run(config, start, **options)
             found_out(f"{name}, {other}", losses=found, weights=largest(weights, after))
     config, start = parity.ssd_config(*parity.SSD["hard mining"]), starts["hard mining"]
+    losses, _, weights = run(config, start)
+    found_out("float32", losses=losses, moved=largest(start, weights))
     devices.set_precision("bfloat16")
     losses, start, weights = run(config, start)
     found_out("bfloat16", losses=losses, moved=largest(start, weights))

@@ -30,12 +30,22 @@ _MATCHING = "tfod_compress/rate_matching.py"
 _SCORES = "tfod_compress/metrics/scores.py"
 _SEARCH = "tfod_compress/rate_search.py"
 _SPLITS = "tfod_compress/records/splits.py"
+_JACKKNIFE = "tfod_compress/metrics/jackknife.py"
+_INTERVALS = "tfod_compress/metrics/intervals.py"
+_COMPARISONS = "tfod_compress/study/comparisons.py"
+_FINDINGS = "tfod_compress/report/differences.py"
+_SAFE = "tfod_compress/report/safe_compression.py"
 
 _MEASURED = "tests/test_make_tfrecords.py::test_psnr_is_measured_of_as_many_frames_as_asked_for"
 _SHARES = "tests/test_splits.py::test_shares_are_met_and_no_split_is_empty"
 _GROUPS = "tests/test_splits.py::test_groups_of_any_size_stay_together_near_the_share"
 _ORDER = "tests/test_splits.py::test_the_assignment_does_not_depend_on_the_order_of_frames"
 _FOLDS = "tests/test_splits.py::test_folds_hold_as_many_frames_as_groups_of_any_size_allow"
+_UNITS = "tests/test_jackknife.py::test_units_are_sequences_where_there_are_some_and_never_more_than_that"
+_BY_HAND = "tests/test_jackknife.py::test_of_a_mean_it_is_students_interval"
+_NOT_WORSE = "tests/test_jackknife.py::test_not_worse_is_the_whole_interval_above_the_margin_from_ten_units_on"
+_COMPARED = "tests/test_study_left_out.py::test_comparisons_are_those_of_the_files_and_name_their_sides"
+_SEQUENCE = "tests/test_report_safe.py::test_the_first_quality_that_is_not_safe_ends_the_test"
 _NEAR = "tests/test_splits.py::test_frames_are_near_up_to_a_number_of_bits"
 _FRAME_RATES = "tests/test_rate_search.py::test_every_target_of_a_frame_is_met"
 _SET_RATES = "tests/test_rate_search.py::test_every_target_of_a_set_is_met"
@@ -113,4 +123,33 @@ MUTANTS = {
                                                          "frozenset(order[count:])", _MEASURED),
     "the sample is taken from the other end": Mutant(_CONVERSION, "frozenset(order[:count])",
                                                      "frozenset(order[::-1][:count])", _MEASURED),
+
+    # Intervals and verdicts.
+    "the lower bound is the value itself": Mutant(
+        _INTERVALS, 'lower = jackknife.difference(candidate - reference)["low"]',
+        'lower = jackknife.difference(candidate - reference)["value"]', _NOT_WORSE),
+    "nine units are enough": Mutant(_JACKKNIFE, "ENOUGH = 10", "ENOUGH = 9", _NOT_WORSE),
+    "a two-sided p-value is not doubled": Mutant(_JACKKNIFE, "min(1.0, 2 * min(p_above", "min(1.0, min(p_above",
+                                                 _BY_HAND),
+    "the standard error is that of one unit": Mutant(
+        _JACKKNIFE, "error = math.sqrt((n - 1) / n * float(", "error = math.sqrt(1 / n * float(", _BY_HAND),
+    "two sequences are taken for independent frames": Mutant(
+        _JACKKNIFE, "    if groups is not None:", "    if groups is not None and len(np.unique(groups)) > 2:", _UNITS),
+    "an accuracy is not widened for its bias": Mutant(
+        _JACKKNIFE, "for centre in (value, corrected)]", "for centre in (value, value)]",
+        "tests/test_jackknife.py::test_an_accuracy_stays_within_its_range_and_holds_its_corrected_value"),
+    "a ratio is told whatever it is divided by": Mutant(
+        _JACKKNIFE, "return (low if value > 0 else -high) >= SURE * abs(value) > 0", "return True",
+        "tests/test_jackknife.py::test_no_ratio_of_a_small_denominator_is_told"),
+    "a study's differences have their sides swapped": Mutant(
+        _COMPARISONS, "jackknife.difference(a - b)", "jackknife.difference(b - a)", _COMPARED),
+    "of several seeds the best decides": Mutant(
+        _FINDINGS, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
+        "return max(-1.0 if c.low is None else c.low for c in self.comparisons)",
+        "tests/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
+    "too few frames to tell count as worse": Mutant(
+        _SAFE, "return WORSE if difference.high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
+    "folds are judged one by one": Mutant(
+        _FINDINGS, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
+        "tests/test_report.py::test_folds_are_judged_by_their_frames_together"),
 }

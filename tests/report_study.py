@@ -19,7 +19,7 @@ DETECTOR = "ssd_inception_v2_demo"
 
 
 def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(REGIMES), names=NAMES, seeds=(0,),
-          resamples=200, record_sets=True, classes=None, dropped=0, manifest=None):
+          record_sets=True, classes=None, dropped=0, manifest=None):
     """Writes results.json, study.yaml, tfrecords/, models/*/metrics.jsonl and evaluations/ below `folder`.
 
     Args:
@@ -30,7 +30,6 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
       regimes: of REGIMES, or ("published",): a detector that is tested at every quality and trained at none.
       names: {class id: name}; ids may have gaps.
       seeds: training seeds.
-      resamples: of the bootstrap.
       record_sets: whether to write the frames too.
       classes: "classes" of every metrics.json: how the classes of a published detector were matched.
       dropped: "dropped_detections" of every metrics.json.
@@ -63,7 +62,7 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
                                "evaluation": f"evaluations/{model}/jpeg-q{quality}"})
                 share = FOUND[quality] * (REGIMES.get(regime, 1) if quality == qualities[-1] else 1)
                 found[regime, quality, seed] = _detections(truth, share, seed)
-                _evaluation(folder / points[-1]["evaluation"], truth, found[regime, quality, seed], quality, resamples,
+                _evaluation(folder / points[-1]["evaluation"], truth, found[regime, quality, seed], quality,
                             more)
     for model in {point["model"] for point in points if point["trained_on"] is not None}:
         _training(folder / "models" / model)
@@ -73,7 +72,7 @@ def write(folder, frames=16, size=(96, 160), qualities=QUALITIES, regimes=tuple(
         "created": "2020-01-02T03:04:05+00:00", "class_names": list(names.values()),
         "commands": ["python -m tools.make_tfrecords --quality 100,40,20,10,5"],
         "regime_training": {"training": {"steps": 1500}, "fine_tuning": {"steps": 500}}, "points": points,
-        "comparisons": _comparisons(truth, found, reference, qualities, seeds, resamples),
+        "comparisons": _comparisons(truth, found, reference, qualities, seeds),
         "timings": [{"stage": "records", "seconds": 20.5}, {"stage": "train", "seconds": 600}]}))
     return folder
 
@@ -150,17 +149,17 @@ def _detections(truth, share, seed):
                               np.concatenate([truth.class_ids[chosen], truth.class_ids[astray]]), scores)
 
 
-def _evaluation(folder, truth, detections, quality, resamples, more):
+def _evaluation(folder, truth, detections, quality, more):
     folder.mkdir(parents=True)
     metrics.write_detections(folder / "detections.json", truth.image_ids, detections)
     coded = {100: 19_000, 40: 3_900, 20: 2_400, 10: 1_500, 5: 900}[quality] * len(truth.image_ids)
     pixels = int(truth.sizes.prod(axis=1).sum())
-    numbers = metrics.summarise(truth, detections, 0.3, resamples=resamples)
+    numbers = metrics.summarise(truth, detections, 0.3)
     (folder / "metrics.json").write_text(json.dumps({**numbers, "bpp": 8 * coded / pixels, "coded_bytes": coded,
                                                      **more}))
 
 
-def _comparisons(truth, found, reference, qualities, seeds, resamples):
+def _comparisons(truth, found, reference, qualities, seeds):
     last, best = qualities[-1], qualities[0]
     pairs = [((reference, quality), (reference, best)) for quality in qualities[1:]]
     pairs += [(("task_ft", last), (reference, last)), (("task_ft", last), ("control_ft", last))]
@@ -168,7 +167,7 @@ def _comparisons(truth, found, reference, qualities, seeds, resamples):
     for a, b in pairs:
         for seed in seeds:
             if (*a, seed) in found and (*b, seed) in found:
-                result = metrics.paired_bootstrap(truth, found[(*a, seed)], found[(*b, seed)], resamples=resamples)
+                result = metrics.paired_difference(truth, found[(*a, seed)], found[(*b, seed)])
                 sides = {side: {"regime": regime, "record_set": f"jpeg-q{quality}", "quality": quality, "seed": seed}
                          for side, (regime, quality) in (("a", a), ("b", b))}
                 made.append({"metric": "weighted_map", "detector": DETECTOR, **sides, **result})

@@ -16,9 +16,9 @@ REGIMES = ("off_the_shelf", "task_ft")
 def studies(tmp_path_factory):
     """Two made-up studies: B lacks quality 40 and has other settings; and C, of other frames."""
     folder = tmp_path_factory.mktemp("studies")
-    report_study.write(folder / "a", frames=12, qualities=(100, 40, 5), regimes=REGIMES, resamples=50)
-    report_study.write(folder / "b", frames=12, qualities=(100, 5), regimes=REGIMES, resamples=50)
-    report_study.write(folder / "c", frames=9, qualities=(100, 5), regimes=REGIMES, resamples=50)
+    report_study.write(folder / "a", frames=12, qualities=(100, 40, 5), regimes=REGIMES)
+    report_study.write(folder / "b", frames=12, qualities=(100, 5), regimes=REGIMES)
+    report_study.write(folder / "c", frames=9, qualities=(100, 5), regimes=REGIMES)
     for name, steps, version in (("a", 1800, "1"), ("b", 900, "2"), ("c", 900, "2")):
         path = folder / name / "results.json"
         results = json.loads(path.read_text())
@@ -30,14 +30,14 @@ def studies(tmp_path_factory):
 
 
 def test_settings_and_versions_that_differ_and_no_others(studies):
-    found = compare_studies.compare(studies / "a", studies / "b", resamples=100)
+    found = compare_studies.compare(studies / "a", studies / "b")
     assert found.settings == [("training.steps", 1800, 900), ("detectors.y.name", None, "y")]
     assert found.versions == [("tfod_compress", "1", "2")]
     assert [key[2] for key in found.only[0]] == ["jpeg-q40"] and not found.only[1]
 
 
 def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
-    found = compare_studies.compare(studies / "a", studies / "b", resamples=100)
+    found = compare_studies.compare(studies / "a", studies / "b")
     assert {(point["regime"], point["record_set"]) for point in found.points} == {
         ("off_the_shelf", "jpeg-q100"), ("off_the_shelf", "jpeg-q5"), ("task_ft", "jpeg-q5")}
     for point in found.points:
@@ -48,7 +48,7 @@ def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
     kept = detections.read_text()
     try:
         detections.write_text(json.dumps(json.loads(kept)[::2]))
-        found = compare_studies.compare(studies / "a", studies / "b", resamples=100)
+        found = compare_studies.compare(studies / "a", studies / "b")
     finally:
         detections.write_text(kept)
     changed = next(point for point in found.points if point["record_set"] == "jpeg-q100")
@@ -57,7 +57,7 @@ def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
 
 
 def test_other_frames_are_not_paired(studies):
-    found = compare_studies.compare(studies / "b", studies / "c", resamples=100, names=("weighted_map", "coco.AP"))
+    found = compare_studies.compare(studies / "b", studies / "c", names=("weighted_map", "coco.AP"))
     assert len(found.points) == 6 and all(point["difference"] is None for point in found.points)
     assert all(point["a"]["low"] <= point["a"]["value"] <= point["a"]["high"] for point in found.points)
 
@@ -77,7 +77,7 @@ def test_studies_of_one_seed_each_are_compared_across_seeds(studies, tmp_path):
     for part in ("evaluations", "tfrecords"):
         (tmp_path / part).symlink_to(studies / "b" / part)
     (tmp_path / "results.json").write_text(json.dumps(results))
-    found = compare_studies.compare(studies / "b", tmp_path, resamples=100)
+    found = compare_studies.compare(studies / "b", tmp_path)
     assert len(found.points) == len(results["points"]) and not any(found.only)
 
 

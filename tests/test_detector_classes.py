@@ -98,9 +98,9 @@ def test_objects_of_other_classes_are_ignored_and_not_missed():
     content["annotations"] = [a for a in content["annotations"] if a["category_id"] != 2]
     content["categories"] = [c for c in content["categories"] if c["id"] != 2]
     assert left.class_names == {1: "PassengerCar", 3: "Van"} and len(left.boxes) == len(content["annotations"])
-    numbers = metrics.summarise(left, found.take(found.class_ids != 2), 0.5, resamples=10)
+    numbers = metrics.summarise(left, found.take(found.class_ids != 2), 0.5)
     assert set(numbers["ap_per_class"]) == {"PassengerCar", "Van"}
-    full = metrics.summarise(truth, found, 0.5, resamples=10)
+    full = metrics.summarise(truth, found, 0.5)
     assert numbers["ap_per_class"]["Van"] == full["ap_per_class"]["Van"]
     with pytest.raises(InputError, match="Truck alone.*no labelled boxes"):
         classes.restrict(dataclasses.replace(truth, class_ids=np.ones_like(truth.class_ids)), {2})
@@ -164,7 +164,7 @@ def test_ids_that_the_label_map_lacks_are_dropped_and_counted(coco_detector, tmp
     assert strange > 0
     labels = labels_from(found, {number: number for number in coco})
     records = tiny_records.write(tmp_path / "set", images, labels, quality=95, names=coco)
-    result = evaluation.evaluate(config, folder / "model", [records], tmp_path, resamples=5, detector=detector)["set"]
+    result = evaluation.evaluate(config, folder / "model", [records], tmp_path, detector=detector)["set"]
     assert result["dropped_detections"] == strange and "classes" not in result
     written = json.loads((tmp_path / "set" / "detections.json").read_text())
     assert len(written) == sum(len(ids) for _, ids, _ in found.values()) - strange
@@ -181,7 +181,7 @@ def test_a_coco_detector_on_other_classes(coco_detector, tmp_path, run_tool):
     labels = {name: [*boxes, (0.2, 0.2, 0.9, 0.9, 9)] for name, boxes in labels_from(found, to).items()}
     records = tiny_records.write(tmp_path / "set", images, labels, quality=95, names=ours)
     (tmp_path / "map.yaml").write_text("".join(f"{theirs}: {name}\n" for theirs, name in MAP.items()))
-    result = evaluation.evaluate(None, folder / "model", [records], tmp_path / "out", resamples=5, detector=detector,
+    result = evaluation.evaluate(None, folder / "model", [records], tmp_path / "out", detector=detector,
                                  given=classes.Given(class_map=MAP))["set"]
     assert result["classes"]["merged"] == {"Truck": ["bus", "train", "truck"]}
     assert result["classes"]["not_in_detector"] == ["Van"] and len(result["classes"]["not_in_records"]) == 75
@@ -198,8 +198,7 @@ def test_a_coco_detector_on_other_classes(coco_detector, tmp_path, run_tool):
     assert {(d["image_id"], d["category_id"], f"{d['score']:.5g}") for d in written} == expected
     assert len(written) < sum(int(np.isin(ids, list(to)).sum()) for _, ids, _ in found.values())
 
-    again = evaluation.metrics_from(tmp_path / "out" / "set" / "detections.json", records, tmp_path / "again",
-                                    resamples=5)
+    again = evaluation.metrics_from(tmp_path / "out" / "set" / "detections.json", records, tmp_path / "again")
     same = set(result) - {"checkpoint", "made_from", "dropped_detections"}
     assert {key: again[key] for key in same} == {key: result[key] for key in same}
 
@@ -210,7 +209,7 @@ def test_a_coco_detector_on_other_classes(coco_detector, tmp_path, run_tool):
     assert "objects of Van are ignored" in done.stderr and "Truck (the detector's bus)" in done.stderr
     assert (tmp_path / "out" / "set" / "detections.json").stat().st_mtime_ns == before  # it is not run again
     with pytest.raises(InputError, match="no class in common.*--class_map"):
-        evaluation.evaluate(None, folder / "model", [records], tmp_path / "out", resamples=5)
+        evaluation.evaluate(None, folder / "model", [records], tmp_path / "out")
 
 
 def test_a_label_map_that_cannot_be_the_detector_s(coco_detector, tmp_path):

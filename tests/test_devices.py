@@ -48,11 +48,13 @@ def test_devices_and_parts_give_the_losses_and_weights_of_one_device(report, cas
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision_gives_about_the_losses_of_float32(report, precision):
-    found = report[precision]
-    assert found["moved"] > 1e-4
-    exact = report["hard mining"]["losses"][0]["Loss/regularization_loss"]
-    assert found["losses"][0]["Loss/regularization_loss"] == pytest.approx(exact, rel=0.02)
-    assert all(np.isfinite(value) for losses in found["losses"] for value in losses.values())
+    """On the same batch from the same weights, each loss; after an update of its own, the total is still near."""
+    exact, found = report["float32"], report[precision]
+    first, second = exact["losses"]
+    assert found["losses"][0] == pytest.approx(first, rel=0.005)
+    assert found["losses"][0] != first
+    assert found["losses"][1][TOTAL] == pytest.approx(second[TOTAL], rel=0.1)
+    assert found["moved"] == pytest.approx(exact["moved"], rel=0.1)
 
 
 def test_the_loss_scale_falls_on_an_overflow_and_rises_after_good_steps():

@@ -58,7 +58,7 @@ def save_checkpoint(config, folder, number=1):
 def test_writes_detections_and_metrics_once(world, tmp_path):
     folder, config, detector, _ = world
     sets = [folder / "jpeg-q95", folder / "jpeg-q5"]
-    results = evaluation.evaluate(config, folder / "model", sets, tmp_path, resamples=50, score_threshold=0.3,
+    results = evaluation.evaluate(config, folder / "model", sets, tmp_path, score_threshold=0.3,
                                   detector=detector)
     assert list(results) == ["jpeg-q95", "jpeg-q5"]
     assert detector.traces == 1
@@ -79,10 +79,10 @@ def test_writes_detections_and_metrics_once(world, tmp_path):
     assert results["jpeg-q95"]["weighted_map"]["value"] > results["jpeg-q5"]["weighted_map"]["value"] > 0
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
-    assert evaluation.evaluate(config, folder / "model", sets, tmp_path, resamples=50, score_threshold=0.3) == results
+    assert evaluation.evaluate(config, folder / "model", sets, tmp_path, score_threshold=0.3) == results
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
     (tmp_path / "jpeg-q5" / "metrics.json").write_text("{}")  # not whole: done again, the other one is not
-    again = evaluation.evaluate(config, folder / "model", sets, tmp_path, resamples=50, score_threshold=0.3,
+    again = evaluation.evaluate(config, folder / "model", sets, tmp_path, score_threshold=0.3,
                                 detector=detector, batch_size=3)
     assert again == results
     changed = [path.parent.name for path, time in before.items() if path.stat().st_mtime_ns != time]
@@ -94,12 +94,12 @@ def test_other_weights_are_evaluated_anew(world, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(folder / "model", model)
     sets = [folder / "jpeg-q95"]
-    first = evaluation.evaluate(config, model, sets, tmp_path / "out", resamples=5, detector=detector)["jpeg-q95"]
+    first = evaluation.evaluate(config, model, sets, tmp_path / "out", detector=detector)["jpeg-q95"]
     save_checkpoint(config, model, number=2)
-    second = evaluation.evaluate(config, model, sets, tmp_path / "out", resamples=5, detector=detector)["jpeg-q95"]
+    second = evaluation.evaluate(config, model, sets, tmp_path / "out", detector=detector)["jpeg-q95"]
     assert second["checkpoint"].endswith("ckpt-2")
     assert second["weighted_map"]["value"] < first["weighted_map"]["value"]
-    old = evaluation.evaluate(config, model / "ckpt-1", sets, tmp_path / "out", resamples=5, detector=detector)
+    old = evaluation.evaluate(config, model / "ckpt-1", sets, tmp_path / "out", detector=detector)
     assert old["jpeg-q95"]["weighted_map"] == first["weighted_map"]
 
 
@@ -203,8 +203,8 @@ def test_saved_model_gives_the_checkpoints_metrics(world, tmp_path):
     exporter_lib_v2.export_inference_graph("image_tensor", pipeline_config.read(config), str(folder / "model"),
                                            str(tmp_path / "export"))
     sets = [folder / "jpeg-q95"]
-    exported = evaluation.evaluate_saved_model(tmp_path / "export", sets, tmp_path / "a", resamples=5)["jpeg-q95"]
-    restored = evaluation.evaluate(config, folder / "model", sets, tmp_path / "b", resamples=5, detector=detector)
+    exported = evaluation.evaluate_saved_model(tmp_path / "export", sets, tmp_path / "a")["jpeg-q95"]
+    restored = evaluation.evaluate(config, folder / "model", sets, tmp_path / "b", detector=detector)
     for key in ("weighted_map", "map", "f1", "bpp"):
         assert exported[key] == pytest.approx(restored["jpeg-q95"][key], abs=1e-6)
     for name in ("export", "export/variables"):
@@ -217,7 +217,7 @@ def test_bad_record_sets_are_errors(world, tmp_path):
     images = tiny_records.pictures(3)
 
     def evaluated(name):
-        return evaluation.evaluate(config, folder / "model", [tmp_path / name], tmp_path / "out", resamples=5,
+        return evaluation.evaluate(config, folder / "model", [tmp_path / name], tmp_path / "out",
                                    detector=detector)
 
     twice = tiny_records.write(tmp_path / "twice", images, labels, quality=90)
@@ -276,7 +276,7 @@ def test_commands(world, tmp_path, run_tool):
     done = run_tool("compare", *files, "--ground_truth", folder / "jpeg-q95", "--resamples", 50)
     assert done.returncode == 0, done.stderr
     truth = metrics.load_ground_truth(folder / "jpeg-q95")
-    value = metrics.paired_bootstrap(truth, *(metrics.load_detections(file, truth) for file in files))["value"]
+    value = metrics.paired_difference(truth, *(metrics.load_detections(file, truth) for file in files))["value"]
     assert f"{value:+.4f}" in done.stdout
 
     wrong = [

@@ -30,6 +30,7 @@ np.savez(sys.argv[3], **{name: value.numpy()[0] for name, value in found.items()
 
 def random_checkpoint(name, folder, changes=()):
     """A model folder of a template's detector whose random weights give boxes and scores of some variety."""
+    odapi.install()
     import tensorflow as tf
     from object_detection.builders import model_builder
 
@@ -63,7 +64,6 @@ def elsewhere(saved_model, image, folder):
 
 def check_saved_model(model, folder):
     """Exports a model folder; returns its Detector and the picture on which both found the same."""
-    odapi.install()
     from tfod_compress import export
 
     export.export_saved_model(model / "pipeline.config", model, folder / "exported")

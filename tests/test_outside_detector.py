@@ -105,7 +105,7 @@ def test_other_classes_are_matched(demo_records, script, tmp_path):
     given = classes.Given(label_map={4: "car", 8: "lorry", 11: "van"}, nms_iou=0.5,
                           class_map={"car": "PassengerCar", "van": "PassengerCar", "lorry": "Truck"})
     result = evaluation.evaluate_command(command.replace("{mode}", "good"), [demo_records / "jpeg-q5"], tmp_path,
-                                         resamples=5, given=given, keep_frames=True)["jpeg-q5"]
+                                         given=given, keep_frames=True)["jpeg-q5"]
     content = json.loads((tmp_path / "jpeg-q5" / "detector_command" / "frames" / "images.json").read_text())
     assert content["categories"] == [{"id": 4, "name": "car"}, {"id": 8, "name": "lorry"}, {"id": 11, "name": "van"}]
     assert "annotations" not in content
@@ -116,7 +116,7 @@ def test_other_classes_are_matched(demo_records, script, tmp_path):
     assert len({entry["image_id"] for entry in written}) <= len(cars) < len(written)
     fewer = classes.Given(label_map=given.label_map, class_map={"car": "PassengerCar"})
     again = evaluation.evaluate_command(command.replace("{mode}", "good"), [demo_records / "jpeg-q5"], tmp_path,
-                                        resamples=5, given=fewer)["jpeg-q5"]
+                                        given=fewer)["jpeg-q5"]
     assert again["classes"]["matched"] == {"car": "PassengerCar"}  # another class map, another evaluation
     assert not (tmp_path / "jpeg-q5" / "detector_command").exists()
     with pytest.raises(InputError, match="car, van become PassengerCar.*--nms_iou"):

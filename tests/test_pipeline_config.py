@@ -1,7 +1,6 @@
 """Pipeline configs: templates parse, what is written fits the record set, mistakes are told."""
 
 import csv
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -221,28 +220,6 @@ def test_damaged_classes_are_told(demo_records, tmp_path):
     with pytest.raises(InputError, match="class ids up to"):
         pipeline_config.make("ssd_inception_v2_demo", records, tmp_path / "a.config")
     assert not (tmp_path / "a.config").exists()
-
-
-def test_what_is_called_ignored_is_not_read():
-    """No module of the OD API that TF2 training runs through names these fields."""
-    import importlib.util
-
-    root = pathlib.Path(importlib.util.find_spec("object_detection").origin).parent
-    sources = [root / "model_lib_v2.py", root / "inputs.py", root / "eval_util.py",
-               *(path for path in (root / "builders").glob("*.py")
-                 if not path.name.endswith("_test.py") and path.name != "input_reader_builder.py")]  # that one is TF1's
-    text = "\n".join(path.read_text() for path in sources)
-    for path in config_changes.IGNORED:
-        name = path.split(".")[-1]
-        uses = text.count(f"config.{name}")
-        if path == "train_config.load_all_detection_checkpoint_vars":
-            assert uses == 1, "handed on by the stock loop alone, to a function that has no use for it"
-        elif path == "train_config.run_fine_tune_checkpoint_dummy_computation":
-            assert uses == 1, "asked by the stock loop alone"
-        elif path == "train_config.max_number_of_boxes":
-            assert "train_config.max_number_of_boxes" not in text
-        elif path.startswith(("train_config.", "train_input_reader.")) or path == "graph_rewriter":
-            assert uses == 0, path
 
 
 def test_averaged_weights_are_used_where_an_optimizer_asks_for_them():

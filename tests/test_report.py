@@ -12,7 +12,7 @@ from tests import pages, report_study
 from tests.pages import Page, change
 from tfod_compress import report
 from tfod_compress.errors import InputError
-from tfod_compress.report import findings, heat_maps, interactive, tables, theme, words
+from tfod_compress.report import findings, heat_maps, interactive, safe_compression, tables, theme, words
 from tfod_compress.report.study_folder import read_study
 
 
@@ -77,8 +77,9 @@ def test_share_won_back_is_its_formula(finished):
     row = series.rows[-1]
     best, worst = (r.cells["off_the_shelf"].estimate("weighted_map").value for r in (series.rows[0], row))
     retrained, control = (row.cells[r].estimate("weighted_map").value for r in ("task_ft", "control_ft"))
-    assert row.recovered == pytest.approx((retrained - control) / (best - worst))
-    assert words.percent(row.recovered) in findings.headline(series)
+    # Results of earlier versions have no interval of it.
+    assert row.recovered.value == pytest.approx((retrained - control) / (best - worst)) and row.recovered.low is None
+    assert words.percent(row.recovered.value) in findings.headline(series)
     assert row.share == pytest.approx(row.bpp / series.rows[0].bpp)
 
 
@@ -92,8 +93,52 @@ def test_retraining_is_claimed_only_where_its_interval_excludes_zero(study, low,
     series, = findings.series_of(read_study(change(study, widen)))
     text = findings.headline(series)
     assert ("wins back" in text) == claimed and ("is not shown" in text) != claimed
-    assert tables.results(series).rows[-1][-1].text == (words.percent(series.rows[-1].recovered) if claimed else
+    assert tables.results(series).rows[-1][-1].text == (str(series.rows[-1].recovered) if claimed else
                                                         "not shown")
+
+
+def test_the_share_won_back_has_an_interval_and_none_of_a_loss_too_small_to_divide_by(study):
+    entry = {"detector": report_study.DETECTOR, "regime": "task_ft", "over": "control_ft", "record_set": "jpeg-q5",
+             "reference": "jpeg-q100", "seed": 0, "fold": None}
+    for numbers, told in (({"value": 0.33, "low": 0.19, "high": 0.51}, True),
+                          ({"value": None, "low": None, "high": None}, False)):
+        def set_it(results, numbers=numbers):
+            results["recoveries"] = [{**entry, **numbers}]
+
+        series, = findings.series_of(read_study(change(study, set_it)))
+        assert ("wins back 33\u00a0% [19\u00a0%, 51\u00a0%] of the loss" in findings.headline(series)) == told
+        assert ("33\u00a0%" in tables.results(series).rows[-1][-1].text) == told
+        assert told or "large enough to divide by" in tables.results(series).rows[-1][-1].small
+
+
+def test_of_few_units_nothing_is_claimed_safe_and_of_one_there_is_no_interval(study):
+    for units, low, high in ((6, -0.001, 0.001), (1, None, None)):
+        def set_them(results, units=units, low=low, high=high):
+            for comparison in results["comparisons"]:
+                comparison.update(value=0.0, low=low, high=high, unit="sequence", units=units)
+
+        found = read_study(change(study, set_them))
+        series, = findings.series_of(found)
+        answer = safe_compression.maximum_safe(series, found.results.comparisons, 0.001)[0]
+        assert answer.why == safe_compression.FEW_UNITS and answer.row is None
+        told = " ".join(map(str, safe_compression.told(series, answer, safe_compression.Fleet())))
+        assert f"{units} sequence" in told and "below 10" in told
+        report.make_report(study)
+
+
+def test_folds_are_judged_by_their_frames_together(study):
+    def in_folds(results):
+        extra = []
+        for comparison in results["comparisons"]:
+            for fold, (low, high) in enumerate(((-0.3, 0.3), (-0.2, 0.4))):
+                sides = {side: {**comparison[side], "fold": fold} for side in "ab"}
+                extra.append({**comparison, **sides, "low": low, "high": high})
+            comparison.update(low=-0.01, high=0.01)
+        results["comparisons"] += extra
+
+    found = read_study(change(study, in_folds))
+    series, = findings.series_of(found)
+    assert (series.rows[1].loss.low, series.rows[1].loss.high) == (-0.01, 0.01)
 
 
 def test_no_loss_means_nothing_to_win_back(study):
@@ -124,7 +169,7 @@ def test_comparison_counts_either_way_round(study):
 
 
 def test_seeds_give_mean_and_the_widest_interval(tmp_path):
-    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), resamples=50, record_sets=False)
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), record_sets=False)
     series, = findings.series_of(read_study(folder))
     found = [entry.metrics.weighted_map for entry in series.rows[-1].cells["task_ft"].entries]
     together = series.rows[-1].cells["task_ft"].estimate("weighted_map")
@@ -135,7 +180,7 @@ def test_seeds_give_mean_and_the_widest_interval(tmp_path):
 
 def test_folds_are_shown_as_one_study(tmp_path):
     """Two folds (of the same frames here): pictures of the first, objects, bytes and images of both."""
-    folder = report_study.write(tmp_path / "folds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20)
+    folder = report_study.write(tmp_path / "folds", frames=9, seeds=(0, 1), qualities=(100, 5))
     for manifest in folder.glob("tfrecords/*/manifest.json"):
         shard, = manifest.parent.glob("*.tfrecord")
         content = json.loads(manifest.read_text())
@@ -205,7 +250,7 @@ def test_without_record_sets_the_numbers_stand(study):
 
 
 def test_only_off_the_shelf_still_makes_a_page(tmp_path):
-    folder = report_study.write(tmp_path / "plain", frames=6, regimes=("off_the_shelf",), resamples=20)
+    folder = report_study.write(tmp_path / "plain", frames=6, regimes=("off_the_shelf",))
     shutil.rmtree(folder / "models")
     text = report.make_report(folder).read_text(encoding="utf-8")
     assert "No detector was retrained" in text and 'id="training"' not in text
@@ -213,13 +258,13 @@ def test_only_off_the_shelf_still_makes_a_page(tmp_path):
 
 
 def test_one_point_makes_a_page(tmp_path):
-    folder = report_study.write(tmp_path / "one", frames=3, qualities=(100,), regimes=("off_the_shelf",), resamples=20)
+    folder = report_study.write(tmp_path / "one", frames=3, qualities=(100,), regimes=("off_the_shelf",))
     assert "nothing to compare yet" in Page(report.make_report(folder)).text
 
 
 def test_names_stay_text(tmp_path):
     names = {1: "<b>", 2: "$x_1$", 3: '"&amp;<script>alert(1)</script>'}
-    folder = report_study.write(tmp_path / "names", frames=8, qualities=(100, 5), names=names, resamples=20)
+    folder = report_study.write(tmp_path / "names", frames=8, qualities=(100, 5), names=names)
     change(folder, lambda r: r.update(title="<i>title</i> {{ 7 * 7 }}", commands=["</pre><img src=x>"]))
     page = Page(report.make_report(folder))
     assert not [tag for tag, *_ in page.attributes if tag in ("b", "img")]

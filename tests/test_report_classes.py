@@ -17,6 +17,7 @@ from tfod_compress.records import sources
 from tfod_compress.report import (
     comparing,
     detector_classes,
+    differences,
     figures,
     findings,
     gallery,
@@ -37,8 +38,7 @@ CLASSES = {"matched": {"car": "PassengerCar", "taxi": "PassengerCar", "truck": "
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A study of COCO's 80 classes, with its report."""
-    folder = report_study.write(tmp_path_factory.mktemp("runs") / "many", frames=80, qualities=(100, 20, 5), names=COCO,
-                                resamples=10)
+    folder = report_study.write(tmp_path_factory.mktemp("runs") / "many", frames=80, qualities=(100, 20, 5), names=COCO)
     report.make_report(folder)
     return folder
 
@@ -47,7 +47,7 @@ def many(tmp_path_factory):
 def published(tmp_path_factory):
     """A study that trained nothing, with its report; the detector lacks Van."""
     folder = report_study.write(tmp_path_factory.mktemp("runs") / "published", frames=20, regimes=("published",),
-                                resamples=20, classes=CLASSES, dropped=3)
+                                classes=CLASSES, dropped=3)
     report.make_report(folder)
     return folder
 
@@ -167,7 +167,7 @@ def test_a_published_detector_is_its_own_reference_everywhere(published):
     study = read_study(published)
     series, = findings.series_of(study)
     assert series.reference_regime == "published" and series.reference.quality == 100
-    assert series.strongest().quality == 5 and series.rows[-1].loss.verdict == findings.SHOWN
+    assert series.strongest().quality == 5 and series.rows[-1].loss.verdict == differences.SHOWN
     before, after = (row.cells["published"].estimate("weighted_map").value for row in (series.rows[0], series.rows[-1]))
     assert f"weighted mAP falls from {before:.3f} to {after:.3f}" in findings.headline(series)
     told = " ".join(findings.answer(series))
@@ -205,7 +205,7 @@ def test_one_published_point_has_nothing_to_compare(published, tmp_path):
 
 def test_what_was_trained_keeps_off_the_shelf_as_its_reference(tmp_path):
     """Published points of the same detector stand beside it, and are judged against themselves."""
-    folder = report_study.write(tmp_path / "study", frames=9, qualities=(100, 20, 5), resamples=20, record_sets=False)
+    folder = report_study.write(tmp_path / "study", frames=9, qualities=(100, 20, 5), record_sets=False)
     shelf = [point for point in read_study(folder).results.points if point.regime == "off_the_shelf"]
 
     def publish(results):
@@ -257,7 +257,7 @@ def test_what_the_frames_were_and_what_is_odd_is_told_once(tmp_path):
     was = {"formats": {"jpeg": 115, "png": 3},
            "jpeg_quality": {"lowest": 71, "median": 90, "highest": 96, "frames": 115}}
     odd = ["near duplicates <across> the split: 3 of 6", "frames of 2 sizes; 5 of 6 are 160x96"]
-    folder = report_study.write(tmp_path / "told", frames=6, regimes=("off_the_shelf",), resamples=20,
+    folder = report_study.write(tmp_path / "told", frames=6, regimes=("off_the_shelf",),
                                 qualities=(100, 5), manifest={"sources": was, "warnings": odd})
     text = Page(report.make_report(folder)).text
     assert text.count(sources.told(was)) == 1 and "71 to 96" in text

@@ -15,7 +15,7 @@ from tfod_compress.report.study_folder import read_study
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
-    return report_study.write(tmp_path_factory.mktemp("runs") / "one", frames=9, resamples=50)
+    return report_study.write(tmp_path_factory.mktemp("runs") / "one", frames=30)
 
 
 def doubled(one, folder, codec=None, detector=None, rate=1.0):

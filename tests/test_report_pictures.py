@@ -46,7 +46,7 @@ def test_gallery_follows_its_rule(finished):
 
 
 def test_large_frames_are_cut_and_not_scaled(tmp_path):
-    folder = report_study.write(tmp_path / "large", frames=4, size=(500, 700), qualities=(100, 5), resamples=20)
+    folder = report_study.write(tmp_path / "large", frames=4, size=(500, 700), qualities=(100, 5))
     study = read_study(folder)
     series, = findings.series_of(study)
     frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series))[0]

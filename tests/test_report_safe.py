@@ -8,14 +8,14 @@ import pytest
 from tests import report_study
 from tfod_compress import published, report
 from tfod_compress.metrics import Margin
-from tfod_compress.report import findings, safe_compression, words
+from tfod_compress.report import differences, findings, safe_compression, study_folder, words
 from tfod_compress.report.study_folder import read_study
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study's folder without frames."""
-    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=9, resamples=20, record_sets=False)
+    return report_study.write(tmp_path_factory.mktemp("runs") / "safe", frames=40, record_sets=False)
 
 
 def reach(folder, value, low, high, seed=0):
@@ -34,7 +34,7 @@ def answers(folder, intervals, margin=0.02, regime="off_the_shelf"):
     study = read_study(folder)
     kept = [c for c in study.results.comparisons if c.b.record_set != "jpeg-q100"]
     side = {"seed": 0, "record_set": "jpeg-q100", "regime": "off_the_shelf"}
-    kept += [findings.Comparison(metric="weighted_map", value=(low + high) / 2, low=low, high=high, b=side,
+    kept += [study_folder.Comparison(metric="weighted_map", value=(low + high) / 2, low=low, high=high, b=side,
                                  a={**side, "regime": regime, "record_set": f"jpeg-q{quality}"})
              for quality, (low, high) in intervals.items()]
     series, = findings.series_of(study)
@@ -98,12 +98,20 @@ def test_a_claim_needs_a_detector_that_works(finished, tmp_path, reached, margin
 
 
 def test_of_several_seeds_the_worst_decides(tmp_path):
-    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), qualities=(100, 5), resamples=20,
+    folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), qualities=(100, 5),
                                 record_sets=False)
     for low, why in ((0.1, safe_compression.SAFE), (0.09, safe_compression.NOTHING)):
         reach(folder, 0.9, 0.8, 1.0, seed=0)
         reach(folder, 0.2, low, 0.3, seed=1)
         assert answers(folder, {5: (-0.01, 0.01)})[1][0].why == why
+
+
+def test_of_several_seeds_the_lowest_bound_decides():
+    side = {"regime": "off_the_shelf", "record_set": "a"}
+    runs = tuple(study_folder.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
+                 for low in (-0.01, -0.05))
+    assert safe_compression.judge(differences.Difference(runs), 0.02) == safe_compression.TOO_FEW
+    assert safe_compression.judge(differences.Difference(runs[:1]), 0.02) == safe_compression.SAFE
 
 
 def test_a_relative_margin_is_a_share_of_the_reference(finished):

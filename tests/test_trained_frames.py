@@ -90,11 +90,21 @@ def test_evaluation_refuses_them_or_marks_the_numbers(sets, tmp_path, run_tool):
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert f"{len(leaked)} of its 12 val frames" in done.stderr and "--allow_training_frames" in done.stderr
     assert not (tmp_path / "out").exists()
-    result, = evaluation.evaluate(None, folder / "ckpt-1", [sets["frames"]], tmp_path / "out", resamples=2,
+    result, = evaluation.evaluate(None, folder / "ckpt-1", [sets["frames"]], tmp_path / "out",
                                   allow_training_frames=True).values()
     assert result["training_frames"] == len(leaked)
     assert any(f"trained on {len(leaked)} of these 12 frames" in line for line in evaluation.notes(result))
-    clean, = evaluation.evaluate(None, folder / "ckpt-1", [sets["sequences"]], tmp_path / "clean", resamples=2).values()
+    clean, = evaluation.evaluate(None, folder / "ckpt-1", [sets["sequences"]], tmp_path / "clean").values()
     assert "training_frames" not in json.loads((tmp_path / "clean/jpeg-q50/metrics.json").read_text())
     with pytest.raises(InputError, match="are among those that"):
-        evaluation.evaluate(None, folder / "ckpt-1", [sets["frames"]], tmp_path / "out", resamples=2)
+        evaluation.evaluate(None, folder / "ckpt-1", [sets["frames"]], tmp_path / "out")
+
+
+def test_training_refuses_to_be_judged_by_frames_that_it_trains_on_before_it_starts(sets, tmp_path):
+    from tfod_compress.training_evaluation import Evaluations
+
+    folder = model(tmp_path / "model", sets["sequences"])
+    config = pipeline_config.read(folder / "pipeline.config")
+    with pytest.raises(InputError, match="val frames, such as .* are among those that this run was trained on"):
+        Evaluations(tmp_path / "run", config, "config", [sets["frames"]], "weighted_map", None)
+    assert Evaluations(tmp_path / "run", config, "config", [sets["sequences"]], "weighted_map", None).sets

@@ -9,11 +9,16 @@ import shutil
 import numpy as np
 import pytest
 
-from tfod_compress import pipeline_config
+from tests.config_reads import watched
+from tfod_compress import config_changes, pipeline_config
 from tfod_compress.errors import InputError
 
 SMALL = ("model.ssd.feature_extractor.depth_multiplier: 0.1", "train_config.batch_size: 2",
          "train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate.warmup_steps: 0")
+READ = ("train_config.batch_size", "train_input_reader.shuffle", "batch_norm.decay",
+        "convolutional_box_predictor.kernel_size", "ssd.feature_extractor.pad_to_multiple")
+REFUSED = {f"train_config.{name}" for name in (
+    "freeze_variables", "update_trainable_variables", "load_all_detection_checkpoint_vars")}
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +29,22 @@ def config(demo_records, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(config, demo_records, tmp_path_factory):
+def fields_read():
+    """The fields of `trained`'s config that were read, of those that are watched."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def trained(config, demo_records, tmp_path_factory, fields_read):
     """A model folder after 4 steps with an evaluation every 2, its losses, and what was printed."""
     from tensorflow.python.framework import config as tf_config
 
     from tfod_compress import training
 
     folder, output = tmp_path_factory.mktemp("model"), io.StringIO()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(output), watched([*config_changes.IGNORED, *READ]) as read:
         losses = training.train(config, folder, hparams={"regime": "retrained"}, seed=1, **settings(demo_records))
+    fields_read |= read
     yield folder, losses, output.getvalue()
     tf_config.disable_op_determinism()
 
@@ -82,6 +94,16 @@ def test_exact_steps_last_checkpoint_and_losses(trained):
     assert "class shares" in output
 
 
+def test_what_is_called_ignored_is_not_read(trained, fields_read):
+    """By nothing that training and its evaluation run through, ours or the OD API's, other than to refuse them."""
+    from object_detection.builders import model_builder
+
+    assert fields_read == {*READ, *REFUSED}
+    with watched(config_changes.IGNORED) as read:
+        model_builder.build(pipeline_config.template("faster_rcnn_inception_v2_smoke").model, is_training=True)
+    assert not read
+
+
 def test_tensorboard_has_the_numbers_pictures_and_hparams(trained):
     folder, losses, _ = trained
     train, evaluated = events(folder / "train"), events(folder / "eval" / "jpeg-q5")
@@ -114,7 +136,7 @@ def test_evaluation_on_the_shared_weights_is_that_of_the_checkpoint(trained, dem
 
     folder = trained[0]
     sets = [demo_records / "jpeg-q100", demo_records / "jpeg-q5"]
-    evaluation.evaluate(folder / "pipeline.config", folder, sets, tmp_path, resamples=10)
+    evaluation.evaluate(folder / "pipeline.config", folder, sets, tmp_path)
     for name in ("jpeg-q100", "jpeg-q5"):
         inside = folder / "evaluations" / "step-4" / name
         assert json.loads((tmp_path / name / "detections.json").read_text()) == json.loads(
@@ -210,7 +232,9 @@ def test_a_fine_tuning_run_starts_at_step_0_and_moves_the_weights(config, demo_r
     schedule = "train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", path, checkpoint=trained[0],
                          overrides=(*SMALL, f"{schedule}.total_steps: 3"))
-    training.train(path, tmp_path / "ft", num_train_steps=2, seed=1)
+    with watched(config_changes.IGNORED) as read:
+        training.train(path, tmp_path / "ft", num_train_steps=2, seed=1)
+    assert read <= REFUSED
     _, before, _ = weights(trained[0])
     _, after, step = weights(tmp_path / "ft")
     assert step == 2
@@ -262,6 +286,8 @@ def test_stops_on_a_loss_that_is_not_finite(demo_records, tmp_path):
     ("model { ssd { num_classes: 5 } }", "num_classes is 5"),
     ("train_input_reader { sample_from_datasets_weights: 1.0 }", "sample_from_datasets_weights"),
     ("train_config { freeze_variables: 'x' }", "no effect in TF2"),
+    ("train_config { update_trainable_variables: 'x' }", "no effect in TF2"),
+    ("train_config { load_all_detection_checkpoint_vars: true }", "not supported in TF2"),
 ])
 def test_refuses_inputs_that_cannot_work(config, tmp_path, change, told):
     """Configs may come from elsewhere, so that training checks what tools.make_pipeline_config checks too."""

@@ -128,7 +128,7 @@ class Trained:
 
         from tfod_compress.stateless_random import random_from
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(features, labels):
             key = tf.random.experimental.stateless_fold_in(tf.stack([tf.constant(5, tf.int64), self.step]), 0)
             with random_from(key):
@@ -171,7 +171,7 @@ def both_losses(config, batches=1):
     trained = Trained(config)
     model, train_config = trained.model, trained.config
 
-    @tf.function
+    @tf.function(autograph=False)
     def stock(features, labels):
         model._is_training = True
         tf.keras.backend.set_learning_phase(True)

@@ -173,7 +173,7 @@ def test_moving_averages_are_made_saved_and_evaluated(demo_records, tmp_path):
             np.testing.assert_allclose(readers[step].get_tensor(name + slot), average, rtol=1e-4, atol=1e-6)
     detector = Detector(folder / "pipeline.config")
     evaluation.evaluate(folder / "pipeline.config", folder, [demo_records / "jpeg-q5"], tmp_path / "outside",
-                        resamples=10, detector=detector)
+                        detector=detector)
     inside = folder / "evaluations" / "step-4" / "jpeg-q5" / "detections.json"
     assert json.loads(inside.read_text()) == json.loads((tmp_path / "outside/jpeg-q5/detections.json").read_text())
     values = [variable.numpy() for variable in detector._variables]

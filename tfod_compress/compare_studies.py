@@ -1,7 +1,7 @@
 """What changed between two studies: settings, the versions that made them, and the numbers of the points they share.
 
-Where both have the same frames with the same labels, the difference is paired: both are measured on the same
-resampled frames. Elsewhere there are two intervals and no test.
+Where both have the same frames with the same labels, the difference is paired: the same units are left out of both.
+Elsewhere there are two intervals and no test.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from tfod_compress.study.results import metric, read_json
 
 SHARED = ("detector", "regime", "record_set", "seed", "fold")
 METRICS = ("weighted_map", "map", "f1", "coco.AP")
-BOOTSTRAP_NAMES = {"coco.AP": "coco_ap"}  # where the bootstrap calls it something else
+SCORER_NAMES = {"coco.AP": "coco_ap"}  # where the scorer calls it something else
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +49,13 @@ class Studies:
         return dataclasses.asdict(self)
 
 
-def compare(folder_a, folder_b, names=METRICS[:1], resamples=1000):
+def compare(folder_a, folder_b, names=METRICS[:1]):
     """Compares two studies' folders.
 
     Args:
       folder_a: with results.json; the detections and record sets are read where they are still there.
       folder_b: likewise.
       names: some of METRICS.
-      resamples: of the paired bootstrap.
 
     Returns:
       Studies. A positive difference means that B is better.
@@ -81,7 +80,7 @@ def compare(folder_a, folder_b, names=METRICS[:1], resamples=1000):
             for index in (0, 1)]
     truths = {}
     points = [_point(folders, key, [rows[index][key] for index in (0, 1)], [found[index][key] for index in (0, 1)],
-                     name, truths, resamples) for key in shared for name in names]
+                     name, truths) for key in shared for name in names]
     versions = [result.get("versions") or {"tfod_compress": result.get("version")} for result in results]
     return Studies(
         tuple(map(str, folders)), _different(*settings), _different(*versions),
@@ -135,7 +134,7 @@ def _key(row):
     return tuple(row.get(name) for name in SHARED)
 
 
-def _point(folders, key, rows, found, name, truths, resamples):
+def _point(folders, key, rows, found, name, truths):
     """One metric of one point that both have, or None where one of them lacks it."""
     values = [_estimate(numbers, name) for numbers in found]
     if None in values:
@@ -152,9 +151,9 @@ def _point(folders, key, rows, found, name, truths, resamples):
                 truth)
         except InputError:
             return point
-        point["difference"] = metrics.paired_bootstrap(truth, *detections[::-1], metric=BOOTSTRAP_NAMES.get(name, name),
-                                                       resamples=resamples,
-                                                       score_threshold=found[0].get("score_threshold") or 0.5)
+        point["difference"] = metrics.paired_difference(
+            truth, *detections[::-1], metric=SCORER_NAMES.get(name, name),
+            score_threshold=found[0].get("score_threshold") or 0.5)
     return point
 
 

@@ -25,7 +25,7 @@ _NOTHING = classes.Given()
 
 
 def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="val", score_threshold=0.5,
-             batch_size=8, resamples=1000, seed=0, detector=None, given=_NOTHING, allow_training_frames=False):
+             batch_size=8, detector=None, given=_NOTHING, allow_training_frames=False):
     """Evaluates one checkpoint on several record sets, building and tracing the model once.
 
     Where its label map differs from a record set's, classes are matched by name or by a class map, and the metrics are
@@ -40,8 +40,6 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
       split: "val", "train", or another that the record sets have, such as "fold0".
       score_threshold: of precision, recall and F1.
       batch_size: images run together; changes no number.
-      resamples: bootstrap resamples.
-      seed: of the resampling.
       detector: a Detector of this config to use (for several checkpoints), or None to build one if needed.
       given: classes.Given, what the user says of the detector's classes.
       allow_training_frames: whether frames that the checkpoint, or one that it started from, was trained on may be
@@ -67,13 +65,13 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
         return built
 
     record_sets = _open_all(record_sets)
-    seen = _training_frames(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
-                            allow_training_frames)
+    seen = training_frames(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
+                           allow_training_frames)
     return _evaluate(_of_model(ready, batch_size), functools.partial(_match, model, given), {"checkpoint": prefix},
-                     weights, record_sets, output, split, score_threshold, resamples, seed, seen)
+                     weights, record_sets, output, split, score_threshold, seen)
 
 
-def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score_threshold=0.5, resamples=1000, seed=0,
+def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score_threshold=0.5,
                          given=_NOTHING):
     """As `evaluate`, for a detector exported as a SavedModel (the OD API's exporter_main_v2 or ours).
 
@@ -84,8 +82,6 @@ def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score
       output: as for `evaluate`.
       split: likewise.
       score_threshold: likewise.
-      resamples: likewise.
-      seed: likewise.
       given: likewise.
 
     Returns:
@@ -100,11 +96,10 @@ def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score
                "variables": _sha256(folder / "variables" / "variables.index")}
 
     return _evaluate(_of_model(model.load, 1), functools.partial(_match, model, given),
-                     {"checkpoint": str(folder.resolve())}, weights, record_sets, output, split, score_threshold,
-                     resamples, seed)
+                     {"checkpoint": str(folder.resolve())}, weights, record_sets, output, split, score_threshold)
 
 
-def evaluate_command(command, record_sets, output, *, split="val", score_threshold=0.5, resamples=1000, seed=0,
+def evaluate_command(command, record_sets, output, *, split="val", score_threshold=0.5,
                      given=_NOTHING, keep_frames=False):
     """As `evaluate`, for a detector of any framework behind a command, which runs once for each record set.
 
@@ -114,8 +109,6 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
       output: likewise. The frames lie below it while the command runs.
       split: likewise.
       score_threshold: likewise.
-      resamples: likewise.
-      seed: likewise.
       given: likewise; without a label map in it, the command is to use the record sets' own.
       keep_frames: whether the frames stay.
 
@@ -138,11 +131,18 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
 
     described = {"checkpoint": None, "detector_command": command}
     return _evaluate(found, match, described, {"detector_command": command}, record_sets, output, split,
-                     score_threshold, resamples, seed)
+                     score_threshold)
 
 
-def _training_frames(trained, record_sets, split, checkpoint, allowed):
+def training_frames(trained, record_sets, split, checkpoint, allowed=False):
     """{record set name: what its metrics.json says of frames that were trained on}.
+
+    Args:
+      trained: trained_frames.TrainedFrames.
+      record_sets: [RecordSet].
+      split: that is evaluated.
+      checkpoint: what was trained, for the message.
+      allowed: whether there may be some.
 
     Raises:
       InputError: there are some, in a split that is not for training, and that is not allowed.
@@ -160,8 +160,7 @@ def _training_frames(trained, record_sets, split, checkpoint, allowed):
     return found
 
 
-def _evaluate(found, match, described, weights, record_sets, output, split, score_threshold, resamples, seed,
-              more=None):
+def _evaluate(found, match, described, weights, record_sets, output, split, score_threshold, more=None):
     """What evaluating has in common: `found` gives Detections on a RecordSet, `match` its ClassMatch.
 
     `more` is {record set name: further entries of its metrics.json}.
@@ -173,7 +172,7 @@ def _evaluate(found, match, described, weights, record_sets, output, split, scor
                              f"{', '.join(record_set.splits)}")
         folder, matched = pathlib.Path(output) / record_set.name, match(record_set)
         made_from = {**weights, "record_set": _sha256(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
-                     "score_threshold": score_threshold, "resamples": resamples, "seed": seed}
+                     "score_threshold": score_threshold}
         if matched.differs:
             made_from["classes"] = {"ids": {str(number): to for number, to in matched.ids.items()},
                                     "nms_iou": matched.nms_iou}
@@ -189,7 +188,7 @@ def _evaluate(found, match, described, weights, record_sets, output, split, scor
         # What is written is what is measured, so that the file alone gives the same numbers again.
         detections = metrics.load_detections(folder / "detections.json", truth)
         result = {"record_set": record_set.name, **described, "split": split, **size,
-                  **metrics.summarise(truth, detections, score_threshold, resamples, seed),
+                  **metrics.summarise(truth, detections, score_threshold),
                   **({"classes": matched.described()} if matched.differs else {}), **dropped,
                   **(more or {}).get(record_set.name, {}), "made_from": made_from}
         write_json(folder / "metrics.json", result)
@@ -235,7 +234,7 @@ def _match(model, given, record_set):
 
 
 def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output, *, split="val", score_threshold=0.5,
-                         batch_size=8, resamples=1000, seed=0, given=_NOTHING, allow_training_frames=False):
+                         batch_size=8, given=_NOTHING, allow_training_frames=False):
     """Evaluates several checkpoints of one model.
 
     Args:
@@ -248,8 +247,6 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
       split: as for `evaluate`.
       score_threshold: likewise.
       batch_size: likewise.
-      resamples: likewise.
-      seed: likewise.
       given: likewise.
       allow_training_frames: likewise.
 
@@ -258,7 +255,7 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
     """
     def results(checkpoint, folder, detector=None):
         return evaluate(pipeline_config_path, checkpoint, record_sets, folder, split=split,
-                        score_threshold=score_threshold, batch_size=batch_size, resamples=resamples, seed=seed,
+                        score_threshold=score_threshold, batch_size=batch_size,
                         detector=detector, given=given, allow_training_frames=allow_training_frames).values()
 
     if len(checkpoints) == 1:
@@ -314,7 +311,7 @@ def run(detector, files, ground_truth, batch_size, title):
                               np.clip(np.concatenate(scores).astype(np.float64), 0.0, 1.0), title)
 
 
-def metrics_from(detections, ground_truth, output, *, split="val", score_threshold=0.5, resamples=1000, seed=0):
+def metrics_from(detections, ground_truth, output, *, split="val", score_threshold=0.5):
     """Computes every metric of a detections file; no model is needed.
 
     Of a file with the metrics.json of its evaluation beside it, over the classes that count there.
@@ -325,8 +322,6 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
       output: folder that receives metrics.json.
       split: of the record set.
       score_threshold: of precision, recall and F1.
-      resamples: bootstrap resamples.
-      seed: of the resampling.
 
     Returns:
       The content of metrics.json; "bpp" and "coded_bytes" are None for a COCO JSON.
@@ -343,7 +338,7 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
     more = {"classes": classes.beside(detections)} if truth is not everything else {}
     more |= {"dropped_detections": found.dropped} if found.dropped else {}
     result = {"record_set": name, "checkpoint": None, "detections": str(detections), "split": split, **size,
-              **metrics.summarise(truth, found, score_threshold, resamples, seed), **more}
+              **metrics.summarise(truth, found, score_threshold), **more}
     write_json(pathlib.Path(output) / "metrics.json", result)
     return result
 
@@ -416,7 +411,10 @@ def _finished(folder, made_from):
         result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return result if result.get("made_from") == made_from and (folder / "detections.json").is_file() else None
+    # Earlier versions resampled, with a number of resamples and a seed; what they finished stays.
+    earlier = ("resamples", "seed")
+    found = {name: value for name, value in (result.get("made_from") or {}).items() if name not in earlier}
+    return result if found == made_from and (folder / "detections.json").is_file() else None
 
 
 def _sha256(path):

@@ -51,12 +51,19 @@ def of_checkpoint(prefix: str, config_path: str | pathlib.Path) -> TrainedFrames
     Raises:
       InputError: a pipeline.config on the way cannot be read.
     """
-    frames, unknown, seen = {}, [], set()
     beside = pathlib.Path(prefix).parent / "pipeline.config"
     path = beside if beside.is_file() else pathlib.Path(config_path)
-    while path and path.is_file() and path.resolve() not in seen:
-        seen.add(path.resolve())
-        config = pipeline_config.read(path)
+    return of_config(pipeline_config.read(path)) if path.is_file() else TrainedFrames({}, ())
+
+
+def of_config(config) -> TrainedFrames:
+    """As `of_checkpoint`, for a TrainEvalPipelineConfig: what it trains on, and what its start was trained on.
+
+    Raises:
+      InputError: a pipeline.config on the way cannot be read.
+    """
+    frames, unknown, seen = {}, [], set()
+    while config is not None:
         for folder, splits in _folders(config.train_input_reader.tf_record_input_reader.input_path).items():
             try:
                 for key in _rows(folder, splits):
@@ -64,7 +71,9 @@ def of_checkpoint(prefix: str, config_path: str | pathlib.Path) -> TrainedFrames
             except InputError:
                 unknown.append(str(folder))
         start = config.train_config.fine_tune_checkpoint
-        path = pathlib.Path(start).parent / "pipeline.config" if start else None
+        path = pathlib.Path(start).resolve().parent / "pipeline.config" if start else None
+        config = pipeline_config.read(path) if path and path not in seen and path.is_file() else None
+        seen.add(path)
     return TrainedFrames(frames, tuple(dict.fromkeys(unknown)))
 
 

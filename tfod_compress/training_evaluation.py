@@ -7,14 +7,13 @@ import shutil
 
 import tensorflow as tf
 
-from tfod_compress import evaluation
+from tfod_compress import evaluation, trained_frames
 from tfod_compress.detector import Detector
 from tfod_compress.errors import InputError
 from tfod_compress.files import atomic_file, write_json
 from tfod_compress.records import RecordSet
 
 METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
-RESAMPLES = 100  # of the intervals; they are looked at while training, and reported from tools.evaluate
 
 
 class Evaluations:
@@ -29,7 +28,8 @@ class Evaluations:
       patience: stop after so many evaluations without a better one, or None.
 
     Raises:
-      InputError: no such metric or record set; a set lacks val frames or has other classes.
+      InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
+        trains on.
     """
 
     def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
@@ -46,6 +46,7 @@ class Evaluations:
             evaluation.check_label_map(config, config_path, record_set)
             if not record_set.files("val"):
                 raise InputError(f"{record_set.path}: has no val frames to evaluate on")
+        evaluation.training_frames(trained_frames.of_config(config), record_sets, "val", "this run")
 
     def run(self, model, step, prefix):
         """Evaluates the present weights.
@@ -61,7 +62,7 @@ class Evaluations:
         if self.detector is None:
             self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
         results = evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
-                                      resamples=RESAMPLES, detector=self.detector)
+                                      detector=self.detector)
         return {name: {metric: _value(result, metric) for metric in METRICS} for name, result in results.items()}
 
     def folder(self, step):

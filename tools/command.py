@@ -54,6 +54,12 @@ def margin(flag, text):
         raise UsageError(f"--{flag}: {error}") from None
 
 
+def without_effect(*names):
+    """Defines flags that earlier versions had, so that their commands still run."""
+    for name in names:
+        flags.DEFINE_integer(name, None, "Has no effect any more: intervals are computed without chance.")
+
+
 def exit_code(main, argv, positional=False):
     """What `run` exits with; `argv` as in sys.argv."""
     name = _command_name(main)

@@ -1,9 +1,10 @@
-"""Compare two detections files on the same images: a paired bootstrap of every metric.
+"""Compare two detections files on the same images: the paired difference of every metric.
 
-Prints A, B, the difference A - B with its 95 % interval, and the two-sided p value. Both are measured on the same
-resampled images (whole sequences where the record set was split by sequence), so what is hard about an image cancels.
-With a margin, A is also tested for being worse than B by less than that; where the margin is more than a fifth of the
-lower 95 % bound of B, such a test can show nothing, and that is told instead.
+Prints A, B, the difference A - B with its 95 % interval, and the two-sided p value. Each image (each sequence, where
+the record set has them) is left out of both in turn, so what is hard about it cancels. With a margin, A is also
+tested for being worse than B by less than that: one-sided at 2.5 %, the whole 95 % interval above -margin, as in
+reports. Where the margin is more than a fifth of the lower 95 % bound of B, such a test can show nothing, and that is
+told instead; so are fewer than 10 units.
 
 Examples:
   python -m tools.compare runs/a/jpeg-q5/detections.json runs/b/jpeg-q5/detections.json --ground_truth tfrecords/jpeg-q5
@@ -21,8 +22,7 @@ _SPLIT = flags.DEFINE_enum("split", "val", ["val", "train"], "Which frames of th
 _THRESHOLD = flags.DEFINE_float("score_threshold", 0.5, "Of F1.", lower_bound=0.0, upper_bound=1.0)
 _MARGIN = flags.DEFINE_string("margin", None, "Also test that A is worse than B by less than this (non-inferiority): "
                               "an accuracy such as 0.02, or a share of B's such as 5%.")
-_RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
+command.without_effect("resamples", "seed")
 
 
 def main(files):
@@ -45,10 +45,9 @@ def main(files):
         empty = metrics.images_without(found, truth)
         if empty:
             print(f"note: {file} has nothing on {metrics.listed(empty)}", file=sys.stderr)
-    result = metrics.compare(truth, *detections, score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value,
-                             seed=_SEED.value, margin=margin)
-    shown = table.Table(caption=f"{result['images']} images, {_RESAMPLES.value} resamples by {result['unit']}; "
-                        f"F1 at score {_THRESHOLD.value:g}", caption_justify="left")
+    result = metrics.compare(truth, *detections, score_threshold=_THRESHOLD.value, margin=margin)
+    shown = table.Table(caption=f"{result['images']} images; intervals by leaving out each of {result['units']} "
+                        f"{result['unit']}s; F1 at score {_THRESHOLD.value:g}", caption_justify="left")
     columns = ["metric", "A", "B", "A - B", "95 % interval", "p"]
     if margin:
         columns += [f"worse by < {margin}{' of B' if margin.relative else ''}", "p"]
@@ -57,7 +56,8 @@ def main(files):
     print(f"A: {files[0]}\nB: {files[1]}")
     for metric, row in result["metrics"].items():
         shown.add_row(metric, f"{row['a']:.4f}", f"{row['b']:.4f}", f"{row['value']:+.4f}",
-                      f"[{row['low']:+.4f}, {row['high']:+.4f}]", f"{row['p_value']:.4f}",
+                      "–" if row["low"] is None else f"[{row['low']:+.4f}, {row['high']:+.4f}]",
+                      "–" if row["p_value"] is None else f"{row['p_value']:.4f}",
                       *(_not_worse(metric, row["not_worse"]) if margin else ()))
     wide = console.Console()
     (wide if wide.is_terminal else console.Console(width=120)).print(shown, markup=False)
@@ -65,11 +65,14 @@ def main(files):
 
 def _not_worse(metric, test):
     """The cells of the test against the margin; prints where it can show nothing."""
+    from tfod_compress.metrics.jackknife import ENOUGH
     from tfod_compress.metrics.margin import nothing, why_nothing
 
     if not test["can_show"]:
         print(f"{metric}: {nothing(**test['reference'])} (B); {why_nothing(test['margin'], test['reference']['low'])}")
         return "nothing", "–"
+    if test["units"] < ENOUGH:
+        return f"only {test['units']} units", "–"
     return "yes" if test["non_inferior"] else "not shown", f"{test['p_value']:.4f}"
 
 

@@ -1,7 +1,7 @@
 """What changed between two studies: settings, versions, and the numbers of the points that both have.
 
-Each difference is B - A with its 95 % interval where both tested the same frames: then both are measured on the same
-resampled frames. Elsewhere the two intervals stand side by side.
+Each difference is B - A with its 95 % interval where both tested the same frames: then the same units are left out of
+both. Elsewhere the two intervals stand side by side.
 
 Examples:
   python -m tools.compare_studies runs/demo runs/demo-1
@@ -14,7 +14,7 @@ from tools import command
 
 _METRIC = flags.DEFINE_multi_enum("metric", ["weighted_map"], ["weighted_map", "map", "f1", "coco.AP"],
                                   "What to compare; may be repeated.")
-_RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)
+command.without_effect("resamples")
 _OUTPUT = flags.DEFINE_string("output", None, "Also write it all as JSON to this file.")
 
 
@@ -26,7 +26,7 @@ def main(folders):
     from tfod_compress import compare_studies
     from tfod_compress.files import write_json
 
-    found = compare_studies.compare(*folders, names=tuple(dict.fromkeys(_METRIC.value)), resamples=_RESAMPLES.value)
+    found = compare_studies.compare(*folders, names=tuple(dict.fromkeys(_METRIC.value)))
     if _OUTPUT.value:
         write_json(_OUTPUT.value, found.as_dict())
     screen = console.Console()

@@ -2,8 +2,8 @@
 
 The detector is a checkpoint, a SavedModel, or of any framework behind a command (docs/outside_detectors.md). Writes
 OUTPUT/<record set>/metrics.json and detections.json (COCO results) and prints a table. A model is built and traced
-once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 % bootstrap
-intervals by image, or by sequence where the record set was split by sequence. What is done already is not done again.
+once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 %, by
+leaving out each image, or each sequence where the record set has them. What is done already is not done again.
 
 Where the detector has other classes than a record set, they are matched by name or by --class_map, and the metrics are
 over those that both have: objects of others are ignored, not missed.
@@ -48,8 +48,7 @@ _SPLIT = flags.DEFINE_string("split", "val", "Which frames of the record sets: v
                              "fold0.")
 _THRESHOLD = flags.DEFINE_float("score_threshold", 0.5, "Detections below it take no part in precision, recall and F1.",
                                 lower_bound=0.0, upper_bound=1.0)
-_RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Bootstrap resamples.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
+command.without_effect("resamples", "seed")
 _BATCH = flags.DEFINE_integer("batch_size", 8, "Frames run together; changes no result.", lower_bound=1)
 _ALLOW = flags.DEFINE_bool("allow_training_frames", False, "Go on where frames of the split are among those that the "
                            "checkpoint was trained on, and mark the numbers.")
@@ -100,8 +99,7 @@ def _evaluate():
     given = classes.Given(
         label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
         class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
-    settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "resamples": _RESAMPLES.value,
-                "seed": _SEED.value, "given": given}
+    settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "given": given}
     if _CHECKPOINT.value:
         return evaluation.evaluate_checkpoints(
             _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
@@ -120,7 +118,7 @@ def _measure():
 
     result = evaluation.metrics_from(
         _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
-        score_threshold=_THRESHOLD.value, resamples=_RESAMPLES.value, seed=_SEED.value)
+        score_threshold=_THRESHOLD.value)
     empty = result["images_without_detections"]
     if empty["count"]:
         print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
@@ -134,6 +132,12 @@ def _notes(results):
 
     for note in dict.fromkeys(note for _, result in results for note in evaluation.notes(result)):
         print(f"note: {note}", file=sys.stderr)
+
+
+def _with_interval(estimate):
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def _table(results):
@@ -151,7 +155,7 @@ def _table(results):
         bpp = "" if result["bpp"] is None else f"{result['bpp']:.3f}"
         weighted = result["weighted_map"]
         shown.add_row(*([name] if named else []), result["record_set"], bpp,
-                      f"{weighted['value']:.3f} [{weighted['low']:.3f}, {weighted['high']:.3f}]",
+                      _with_interval(weighted),
                       f"{result['map']['value']:.3f}", f"{result['coco']['AP']['value']:.3f}",
                       f"{result['precision']:.3f}", f"{result['recall']:.3f}", f"{result['f1']['value']:.3f}")
     wide = console.Console()

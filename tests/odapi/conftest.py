@@ -1,4 +1,4 @@
-"""The comparison of our extractors and detectors with TF1's graphs, run once for all tests that look at it."""
+"""The comparisons of our extractors and of whole detectors with TF1's graphs, each run once for all its tests."""
 
 import json
 import os
@@ -33,15 +33,21 @@ VARIABLES = {"ssd_inception_v2": 386, "InceptionV2": 346, "resnet_v1_50": 265, "
 
 
 @pytest.fixture(scope="session")
-def parity_folder(tmp_path_factory):
-    """The folder of the fast cases, with an archive as the zoo's for each detector of `detector_cases.FAST`."""
-    return tmp_path_factory.mktemp("parity")
+def extractor_report(tmp_path_factory):
+    """What keras_checks found for the fast cases of extractors, and for one training step of the SSD detector."""
+    return _run(tmp_path_factory.mktemp("extractors"), FAST_CASES, "ssd_inception_v2_keras", "refused")
 
 
 @pytest.fixture(scope="session")
-def fast_report(parity_folder):
-    """What keras_checks found for the fast cases, and for one training step of the SSD detector."""
-    return _run(parity_folder, {**FAST_CASES, **detector_cases.FAST}, "ssd_inception_v2_keras", "refused")
+def converted_folder(tmp_path_factory):
+    """The folder of the fast conversions, with an archive as the zoo's for each detector of `detector_cases.FAST`."""
+    return tmp_path_factory.mktemp("converted")
+
+
+@pytest.fixture(scope="session")
+def conversion_report(converted_folder):
+    """What keras_checks found for the fast conversions of whole detectors."""
+    return _run(converted_folder, detector_cases.FAST)
 
 
 @pytest.fixture(scope="session")

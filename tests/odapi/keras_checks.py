@@ -117,7 +117,7 @@ def compare(case, folder):
     oracle = np.load(folder / f"{case['name']}.npz", allow_pickle=False)
     tf.keras.backend.set_learning_phase(False)
     run, ours = globals()[case["network"]](case)
-    run = tf.function(run)
+    run = tf.function(run, autograph=False)
     theirs = {key.removeprefix("variables/") for key in oracle.files if key.startswith("variables/")}
     for name in theirs & set(ours):
         ours[name].assign(oracle[f"variables/{name}"])
@@ -160,14 +160,14 @@ def train(name):
         return loss, tape.gradient(loss, model.trainable_variables)
 
     tf.keras.backend.set_learning_phase(False)
-    evaluate = tf.function(total_loss)
-    evaluate()
+    total_loss()  # makes the variables: a function that makes them itself is traced twice
+    evaluate = tf.function(total_loss, autograph=False)
     backbone = model._feature_extractor.classification_backbone
     before = {v.ref(): v.numpy() for v in model.variables}
     evaluate()
     still = all(np.array_equal(before[v.ref()], v.numpy()) for v in model.variables)
     tf.keras.backend.set_learning_phase(True)
-    step = tf.function(gradients)
+    step = tf.function(gradients, autograph=False)
     loss, found = step()
     for variable, gradient in zip(model.trainable_variables, found, strict=True):
         variable.assign_sub(1e-4 * gradient)

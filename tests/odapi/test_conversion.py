@@ -13,8 +13,8 @@ VARIABLES = {"ssd": 386 + 6 * 2 * 2, "faster_rcnn_inception_v2": 346 + 10, "fast
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_equals_tf1(fast_report, name):
-    check_conversion(fast_report[name], FAST[name])
+def test_equals_tf1(conversion_report, name):
+    check_conversion(conversion_report[name], FAST[name])
 
 
 @pytest.mark.slow
@@ -57,18 +57,18 @@ def check_restores(restored, ssd):
     assert all("FeatureMaps" in name or "_Conv2d_" in name for name in extra)
 
 
-def test_a_detector_of_other_classes_keeps_the_region_proposals(fast_report):
+def test_a_detector_of_other_classes_keeps_the_region_proposals(conversion_report):
     """The stock path forgets them; the second stage's two heads depend on the classes and start fresh."""
-    found = fast_report["converted faster_rcnn"]["carried"]
+    found = conversion_report["converted faster_rcnn"]["carried"]
     assert sorted(found["untouched"]) == sorted(found["reasons"])
     assert len(found["untouched"]) == 4
     assert all("_dense/" in name for name in found["untouched"])
     assert all("in the checkpoint" in reason and " here" in reason for reason in found["reasons"].values())
 
 
-def test_command_downloads_converts_and_remembers(fast_report, parity_folder, run_tool, tmp_path):
+def test_command_downloads_converts_and_remembers(conversion_report, converted_folder, run_tool, tmp_path):
     """From a server on this machine, the archive that TF1's own code filled."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=parity_folder)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=converted_folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -87,7 +87,7 @@ def test_command_downloads_converts_and_remembers(fast_report, parity_folder, ru
     assert sorted(path.name for path in (tmp_path / "ssd").iterdir()) == [
         "checkpoint", "ckpt-0.data-00000-of-00001", "ckpt-0.index", "conversion.json", "pipeline.config"]
     assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["sha256.json"]
-    assert fast_report["converted ssd"]["record"]["archive"]["sha256"] in (
+    assert conversion_report["converted ssd"]["record"]["archive"]["sha256"] in (
         tmp_path / "downloads" / "sha256.json").read_text()
 
 

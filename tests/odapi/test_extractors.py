@@ -6,8 +6,8 @@ from tests.odapi.conftest import FAST_CASES, SLOW_CASES, VARIABLES
 
 
 @pytest.mark.parametrize("name", FAST_CASES)
-def test_equals_tf1(fast_report, name):
-    check_parity(fast_report[name], FAST_CASES[name])
+def test_equals_tf1(extractor_report, name):
+    check_parity(extractor_report[name], FAST_CASES[name])
 
 
 @pytest.mark.slow
@@ -30,9 +30,9 @@ def check_parity(found, case):
         assert feature_map["difference"] <= 1e-5
 
 
-def test_one_training_step(fast_report):
+def test_one_training_step(extractor_report):
     """The config's batch-norm settings arrive, and every kernel is regularised."""
-    found = fast_report["ssd_inception_v2_keras"]
+    found = extractor_report["ssd_inception_v2_keras"]
     check_training(found)
     assert found["after"] < found["loss"]
     assert found["batch_norms"] == [[pytest.approx(0.9997), pytest.approx(0.001)]]
@@ -60,8 +60,8 @@ def check_training(found):
     assert found["not_restored"] == {"classification": [], "detection": [], "full": []}
 
 
-def test_impossible_configs_are_refused(fast_report):
+def test_impossible_configs_are_refused(extractor_report):
     expected = ("override_base_feature_extractor_hyperparams: true", "depth_multiplier is 0.0",
                 "first_stage_features_stride is 32", "takes no conv_hyperparams")
-    for message, part in zip(fast_report["refused"], expected, strict=True):
+    for message, part in zip(extractor_report["refused"], expected, strict=True):
         assert part in message

@@ -87,7 +87,8 @@ def run(case, folder, randomise):
                     result[f"outputs/{i}/{name}"] = value
             packed = folder / case["archive"]
             packed.mkdir()
-            tf.compat.v1.train.Saver().save(session, str(packed / "model.ckpt"))
+            tf.compat.v1.train.Saver().save(session, str(packed / "model.ckpt"), write_meta_graph=False)
+            (packed / "model.ckpt.meta").touch()  # the graph once more, which is slow to write and which nobody reads
             if "frozen_inference_graph.pb" in case["files"]:
                 names = [tensor.op.name for tensor in outputs.values()]
                 frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), names)

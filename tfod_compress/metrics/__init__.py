@@ -1,4 +1,4 @@
-"""Detection metrics in NumPy: weighted VOC mAP, VOC mAP, COCO AP, precision/recall/F1, bootstrap intervals.
+"""Detection metrics in NumPy: weighted VOC mAP, VOC mAP, COCO AP, precision/recall/F1, intervals.
 
 Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matches` pairs them once and every
 metric is computed from it. Nothing here imports TensorFlow.
@@ -6,6 +6,14 @@ metric is computed from it. Nothing here imports TensorFlow.
 
 from tfod_compress.metrics.boxes import Detections, GroundTruth, listed
 from tfod_compress.metrics.classes import load_together
+from tfod_compress.metrics.intervals import (
+    METRICS,
+    compare,
+    evaluated,
+    non_inferiority,
+    paired_difference,
+    together,
+)
 from tfod_compress.metrics.loading import (
     images_without,
     load_detections,
@@ -17,15 +25,6 @@ from tfod_compress.metrics.loading import (
 )
 from tfod_compress.metrics.margin import Margin
 from tfod_compress.metrics.matching import Matches
-from tfod_compress.metrics.resampling import (
-    METRICS,
-    bootstrap,
-    compare,
-    non_inferiority,
-    paired_bootstrap,
-    resampled,
-    two_sided,
-)
 from tfod_compress.metrics.summary import summarise
 
 __all__ = [
@@ -34,20 +33,19 @@ __all__ = [
     "GroundTruth",
     "Margin",
     "Matches",
-    "bootstrap",
     "compare",
+    "evaluated",
     "images_without",
     "listed",
     "load_detections",
     "load_ground_truth",
     "load_together",
     "non_inferiority",
-    "paired_bootstrap",
+    "paired_difference",
     "parse_detections",
     "record_set_ground_truth",
-    "resampled",
     "summarise",
     "to_pixels",
-    "two_sided",
+    "together",
     "write_detections",
 ]

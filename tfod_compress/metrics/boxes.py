@@ -28,7 +28,7 @@ class GroundTruth:
       is_crowd: bool [N]; the COCO metrics do the same for these (and allow many detections of one). The VOC
         protocol knows no crowds: to it they are objects like others, as in the OD API's evaluators.
       areas: float64 [N] in square pixels, what COCO's size classes go by.
-      groups: int64 [I] or None; images of one group (frames of one sequence) are resampled together.
+      groups: int64 [I] or None; images of one group (frames of one sequence) are one unit of its intervals.
       name: where it came from, for error messages.
     """
 

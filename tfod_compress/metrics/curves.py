@@ -1,7 +1,7 @@
-"""Precision-recall curves whose images carry weights, so that a bootstrap resample is one vector of weights.
+"""Precision-recall curves whose images carry weights, so that leaving some of them out is one vector of weights.
 
-An image that a resample holds three times is an image of weight 3: its detections, objects and errors count three
-times. Average precision needs the precision only where a true positive stands (recall moves nowhere else, and
+An image of weight 0 is not there, one of weight 3 is there three times: its detections, objects and errors count so
+often. Average precision needs the precision only where a true positive stands (recall moves nowhere else, and
 the envelope's maxima are there), so a curve keeps those places and no others.
 """
 

@@ -1,9 +1,17 @@
-"""How large a loss does not matter, and when a test against that margin can show anything.
+"""How large a loss does not matter, when it is shown to be smaller, and when that can show anything.
 
-That a loss is smaller than a margin is a claim of non-inferiority, and it proves something only if a larger loss would
-have shown: *assay sensitivity*, ICH E10, Choice of Control Group in Clinical Trials, 2000, section 1.5. A detector that
-finds nothing loses nothing to any compression, and one that finds little has little to lose. So the margin has to be a
-small part of what the reference surely reaches (section 1.5.1.1, which leaves the part to judgement):
+That a loss is smaller than a margin is a claim of non-inferiority (Piaggio et al., CONSORT for non-inferiority trials,
+JAMA 2012). Reports and commands make it by one rule, `is_within`:
+
+    the low end of the 95 % interval of the paired difference > -margin, and the interval rests on 10 units or more
+
+That is a one-sided test at 2.5 %, half the level of a two-sided one (ICH E9, Statistical Principles for Clinical
+Trials, 1998, section 5.5). Intervals of fewer units may miss the truth too often (docs/statistics.md).
+
+The claim proves something only if a larger loss would have shown: *assay sensitivity*, ICH E10, Choice of Control Group
+in Clinical Trials, 2000, section 1.5. A detector that finds nothing loses nothing to any compression, and one that
+finds little has little to lose. So the margin has to be a small part of what the reference surely reaches (section
+1.5.1.1, which leaves the part to judgement):
 
     margin <= 1/5 of the lower 95 % bound of the reference's accuracy
 
@@ -13,6 +21,8 @@ Then what stays within the margin keeps at least four fifths of that accuracy.
 from __future__ import annotations
 
 import dataclasses
+
+from tfod_compress.metrics.jackknife import ENOUGH
 
 PART = 5  # the reference's lower bound is at least this many margins
 
@@ -59,6 +69,17 @@ class Margin:
 
     def __str__(self):
         return f"{100 * self.amount:.6g} %" if self.relative else f"{self.amount:g}"
+
+
+def is_within(margin: float, low: float | None, units: int | None) -> bool:
+    """Whether a loss is shown to be smaller than a margin: the rule above.
+
+    Args:
+      margin: in units of accuracy, see `Margin.absolute`.
+      low: the low end of the interval of candidate - reference, None where there is none.
+      units: how many sequences or single images it rests on; None where that is not known, of older results.
+    """
+    return low is not None and low > -margin and (units is None or units >= ENOUGH)
 
 
 def can_show(margin: float, low: float | None) -> bool:

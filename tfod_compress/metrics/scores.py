@@ -1,7 +1,7 @@
 """The four metrics that carry intervals, each a function of (matches, image weights).
 
-Every function takes weights float64 [B, I], one row a resample, and returns float64 [B]; all ones give the metric
-itself. A class without objects in a resample takes no part in it, as in the OD API's evaluators.
+Every function takes weights float64 [B, I], and returns float64 [B], a value for each row; all ones give the
+metric itself. A class without objects under some weights takes no part in it, as in the OD API's evaluators.
 """
 
 import functools
@@ -31,8 +31,8 @@ class Scorer:
         per_class = weights @ self.voc_objects.T
         if (per_class > 0).all():
             return voc_average_precision(self.pooled, weights, per_class.sum(axis=1))
-        # Detections of a class without objects in a resample are left out of it: they have no weight. Those that found
-        # an object have none anyway, for its image is not drawn.
+        # Detections of a class without objects are left out: they have no weight. Those that found an object have none
+        # anyway, as its image has none.
         present = (per_class > 0).astype(np.float64)
         total = np.cumsum(np.take(weights, self.pooled.images, axis=1) * np.take(present, self._pooled_classes, axis=1),
                           axis=1)

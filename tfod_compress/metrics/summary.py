@@ -4,27 +4,27 @@ import numpy as np
 
 from tfod_compress.metrics.curves import best_f1
 from tfod_compress.metrics.errors import confusion, tide
+from tfod_compress.metrics.intervals import METRICS, intervals
+from tfod_compress.metrics.jackknife import CONFIDENCE, units
 from tfod_compress.metrics.loading import images_without
 from tfod_compress.metrics.matching import COCO_THRESHOLDS, Matches
-from tfod_compress.metrics.resampling import METRICS, image_weights, intervals
 from tfod_compress.metrics.scores import Scorer
 from tfod_compress.metrics.strata import by_distance, by_size, by_size_quantile, mean
 
 
-def summarise(ground_truth, detections, score_threshold, resamples=1000, seed=0):
+def summarise(ground_truth, detections, score_threshold):
     """Every metric of `detections`.
 
     Args:
       ground_truth: GroundTruth.
       detections: Detections.
       score_threshold: of precision, recall and F1; in [0, 1].
-      resamples: bootstrap resamples, at least 1.
-      seed: of the resampling.
 
     Returns:
       A dict that JSON can hold: "weighted_map", "map", "f1" and "coco"["AP"] are {"value", "low", "high"};
       "ap_per_class" {class name: VOC AP}; "coco" {"AP", "AP50", "AP75", "APs", "APm", "APl"}; "precision",
-      "recall" at "score_threshold"; "best_f1"; "images"; "boxes" (that count under VOC's rules); "bootstrap";
+      "recall" at "score_threshold"; "best_f1"; "images"; "boxes" (that count under VOC's rules); "intervals" (how they
+      were made);
       "by_size", "by_size_quantile" and "by_distance" (COCO AP of strata); "confusion"; "errors" (TIDE's split).
       What is undefined (the AP of a class or size without objects) is None, never 0 or -1.
 
@@ -34,8 +34,7 @@ def summarise(ground_truth, detections, score_threshold, resamples=1000, seed=0)
     matches = Matches(ground_truth, detections)
     scorer = Scorer(matches, score_threshold)
     ones = np.ones((1, matches.images))
-    with_intervals = intervals(scorer, METRICS, resamples, seed)
-    _, unit, units = image_weights(matches.images, ground_truth.groups, 1, seed)
+    with_intervals, drawn = intervals(scorer, METRICS), units(matches.images, ground_truth.groups)
     precision, recall, _ = (number(value[0]) for value in scorer.operating_point(ones))
     names = [ground_truth.class_names[int(class_id)] for class_id in matches.classes]
     table = scorer.coco_table(ones)[0]
@@ -64,7 +63,7 @@ def summarise(ground_truth, detections, score_threshold, resamples=1000, seed=0)
         "by_distance": by_distance(matches),
         "confusion": confusion(matches, score_threshold),
         "errors": tide(matches),
-        "bootstrap": {"resamples": resamples, "seed": seed, "confidence": 0.95, "unit": unit, "units": units},
+        "intervals": {"method": "jackknife", "confidence": CONFIDENCE, "unit": drawn.name, "units": drawn.count},
         "images_without_detections": {"count": len(empty), "first": empty[:20]},
     }
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from tfod_compress.rate_distortion import bd_rate
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
-from tfod_compress.report import findings, theme, words
+from tfod_compress.report import differences, theme, words
 from tfod_compress.report.tables import Entry, Table
 
 _GREY = "-gray"
@@ -58,7 +58,7 @@ def regimes_of(study):
         groups.setdefault((each.detector, each.codec, each.b, each.a), []).append(each)
     rows = []
     for (detector, codec, b, a), found in groups.items():
-        difference = findings.Difference(tuple(found))
+        difference = differences.Difference(tuple(found))
         low, high = max(each.rates[0] for each in found), min(each.rates[1] for each in found)
         rows.append((Entry(words.codec_name(codec), detector), Entry(words.regime_name(a)), Entry(words.regime_name(b)),
                      Entry(words.signed(difference.value), words.interval(difference.low, difference.high)),

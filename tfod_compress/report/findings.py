@@ -13,20 +13,35 @@ share of it that retraining wins back beyond the control is
 import dataclasses
 
 from tfod_compress.report import words
-from tfod_compress.report.study_folder import Comparison, Estimate, Evaluated
-
-SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
+from tfod_compress.report.differences import (
+    NOT_SHOWN,
+    NOT_TESTED,
+    SHOWN,
+    Difference,
+    Recovered,
+    find_difference,
+    find_recovered,
+)
+from tfod_compress.report.study_folder import Estimate, Evaluated
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One regime's result at one quality, over its runs: seeds and folds."""
+    """One regime's result at one quality, over its runs: seeds and folds.
+
+    Attributes:
+      entries: one a run.
+      pooled: weighted mAP of the frames of all folds together, one a seed; without folds ().
+    """
 
     regime: str
     entries: tuple[Evaluated, ...]
+    pooled: tuple[Estimate, ...] = ()
 
     def estimate(self, name):
         """The metric's mean over the runs; the interval reaches from their lowest low to their highest high.
+
+        Folds are runs of their own, but for weighted mAP where results.json has it of all their frames.
 
         Args:
           name: "weighted_map", "map", "precision", "recall", "f1", or "coco.AP" and the like.
@@ -35,6 +50,8 @@ class Cell:
           An Estimate, or None where a run lacks the metric.
         """
         found = [_metric(entry.metrics, name) for entry in self.entries]
+        if name == "weighted_map" and self.pooled:
+            found = list(self.pooled)
         if None in found:
             return None
         lows, highs = [e.low for e in found], [e.high for e in found]
@@ -50,35 +67,6 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-    """A paired difference, one comparison a run."""
-
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def value(self):
-        return sum(c.value for c in self.comparisons) / len(self.comparisons)
-
-    @property
-    def low(self):
-        return min(c.low for c in self.comparisons)
-
-    @property
-    def high(self):
-        return max(c.high for c in self.comparisons)
-
-    @property
-    def verdict(self):
-        """SHOWN where every run's interval lies on the same side of zero."""
-        same_side = all(c.low > 0 for c in self.comparisons) or all(c.high < 0 for c in self.comparisons)
-        return SHOWN if same_side else NOT_SHOWN
-
-    def __str__(self):
-        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
-        return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} runs"
-
-
-@dataclasses.dataclass(frozen=True)
 class Row:
     """One quality of a series.
 
@@ -89,7 +77,7 @@ class Row:
       is_reference: whether this is the best quality, which the others are compared with.
       loss: the reference regime here minus the same at the best quality, paired; None where not compared.
       gain: retrained minus control here (minus the reference regime where there is no control), paired; or None.
-      recovered: share of the loss, or None where there is nothing retrained, or no loss is shown.
+      recovered: Recovered, or None where nothing is retrained, no loss is shown, or it is too small to divide by.
       recovered_over: the regime that `gain` and `recovered` are measured against.
     """
 
@@ -104,7 +92,7 @@ class Row:
     is_reference: bool
     loss: Difference | None
     gain: Difference | None
-    recovered: float | None
+    recovered: Recovered | None
     recovered_over: str | None
 
 
@@ -167,24 +155,8 @@ def series_of(study):
         if codec == "png" and any(d == detector and c != "png" for d, c in grouped):
             continue
         own = entries if codec == "png" else [*lossless, *entries]
-        made.append(_series(detector, codec, own, study.results.comparisons))
+        made.append(_series(detector, codec, own, study.results))
     return made
-
-
-def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric="weighted_map"):
-    """The paired difference a - b over all runs for which it was computed (either way round), or None."""
-    found = []
-    for comparison in comparisons:
-        if comparison.metric != metric or _run(comparison.a) != _run(comparison.b):
-            continue
-        if comparison.detector not in (None, detector):
-            continue
-        a, b = (comparison.a.regime, comparison.a.record_set), (comparison.b.regime, comparison.b.record_set)
-        if (a, b) == ((regime_a, set_a), (regime_b, set_b)):
-            found.append(comparison)
-        elif (b, a) == ((regime_a, set_a), (regime_b, set_b)):
-            found.append(comparison.reversed())
-    return Difference(tuple(found)) if found else None
 
 
 def headline(series):
@@ -206,11 +178,13 @@ def headline(series):
     if row.recovered is not None:
         over = " beyond the control" if row.recovered_over == "control_ft" else ""
         if _verdict(row.gain) == SHOWN and row.gain.value > 0:
-            text += f"; retraining wins back {words.percent(row.recovered)} of the loss{over}"
+            text += f"; retraining wins back {row.recovered} of the loss{over}"
         elif _verdict(row.gain) == SHOWN:
             text += f"; retraining makes it worse{over and ' than the control'}"
         elif _verdict(row.gain) == NOT_SHOWN:
             text += f"; that retraining wins anything back{over} is not shown"
+    elif _verdict(row.gain) == _verdict(row.loss) == SHOWN and not row.loss.can_divide:
+        text += "; the loss is too small to tell what share of it retraining wins back"
     return f"{text}."
 
 
@@ -262,10 +236,13 @@ def _scope(series, row):
     if len(entries) == 1:
         return f"{text}, not how much another training run would, for there was one seed."
     runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
+    if row.cells[series.reference_regime].pooled:
+        return (f"{text}. Weighted mAP and its differences are of all folds' frames together, ranked by the scores of "
+                f"all detectors; {runs}, each other number the mean and each interval reaching over all of them.")
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
-def _series(detector, codec, entries, comparisons):
+def _series(detector, codec, entries, results):
     by_set = {}
     for entry in entries:
         by_set.setdefault(entry.point.record_set, []).append(entry)
@@ -274,20 +251,22 @@ def _series(detector, codec, entries, comparisons):
     of_regime = [e for e in ordered if any(x.point.regime == regime for x in e)]
     best = (of_regime or ordered)[0]
     ordered = [best] + [e for e in ordered if e is not best]
-    cells = {id(e): _cells(e) for e in ordered}
-    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], comparisons) for e in ordered]
+    cells = {id(e): _cells(e, results.pooled) for e in ordered}
+    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], results) for e in ordered]
     return Series(detector, codec, tuple(rows))
 
 
-def _cells(entries):
-    grouped = {}
+def _cells(entries, pooled):
+    grouped, point = {}, entries[0].point
     for entry in entries:
         grouped.setdefault(entry.point.regime, []).append(entry)
-    return {regime: Cell(regime, tuple(found)) for regime, found in grouped.items()}
+    return {regime: Cell(regime, tuple(found), tuple(
+        each for each in pooled if (each.detector, each.regime, each.record_set) == (
+            point.detector, regime, point.record_set))) for regime, found in grouped.items()}
 
 
-def _row(detector, reference, entries, cells, best, best_cells, comparisons):
-    point, (coded_bytes, bpp) = entries[0].point, _stored(entries)
+def _row(detector, reference, entries, cells, best, best_cells, results):
+    comparisons, point, (coded_bytes, bpp) = results.comparisons, entries[0].point, _stored(entries)
     name, best_name = point.record_set, best[0].point.record_set
     is_best = name == best_name
     loss = gain = recovered = over = None
@@ -302,14 +281,12 @@ def _row(detector, reference, entries, cells, best, best_cells, comparisons):
         both = [c.get(reference) for c in (best_cells, cells)]
         if None not in both:
             lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
-            if lost > 0 and _verdict(loss) != NOT_SHOWN:
-                recovered = (values[0].value - values[1].value) / lost
+            if lost > 0 and (loss is None or loss.verdict == SHOWN and loss.can_divide):
+                # Older results have no intervals of shares.
+                recovered = (Recovered((values[0].value - values[1].value) / lost) if results.recoveries is None else
+                             find_recovered(results.recoveries, regime, over, name, best_name, detector))
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
                bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
-
-
-def _run(side):
-    return side.seed, side.fold
 
 
 def _parts(entries):

@@ -117,6 +117,18 @@ def _regimes(series_list):
     return [words.REGIMES.get(regime, (regime, "")) for regime in present]
 
 
+def _intervals(study):
+    """How the intervals of metrics.json were made, in a sentence; "" where nothing says it."""
+    more = study.evaluated[0].metrics.model_extra or {}
+    if "intervals" in more:
+        return (f"Intervals: by leaving out each of {more['intervals']['units']} {more['intervals']['unit']}s in turn "
+                "(jackknife, Student's t).")
+    if "bootstrap" in more:  # of earlier versions
+        return (f"Intervals: {more['bootstrap']['resamples']} bootstrap resamples of {more['bootstrap']['units']} "
+                f"{more['bootstrap']['unit']}s (seed {more['bootstrap']['seed']}).")
+    return ""
+
+
 def _provenance(study):
     """What "how it was made" tells: strings only."""
     manifests = study.manifests()
@@ -132,9 +144,8 @@ def _provenance(study):
         detections = entry.folder / "detections.json"
         evaluations.append({"name": entry.point.evaluation, "images": entry.metrics.images,
                             "sha256": sha256(detections)[:16] if detections.is_file() else "missing"})
-    bootstrap = (study.evaluated[0].metrics.model_extra or {}).get("bootstrap")
     return {
-        "record_sets": record_sets, "evaluations": evaluations, "bootstrap": bootstrap,
+        "record_sets": record_sets, "evaluations": evaluations, "intervals": _intervals(study),
         "seeds": ", ".join(str(seed) for seed in sorted({e.point.seed for e in study.evaluated})),
         "versions": f"results by tfod_compress {study.results.version or 'unknown'}, report by {__version__} with "
                     f"matplotlib {matplotlib.__version__} and numpy {np.__version__}",

@@ -10,8 +10,9 @@ those, and is told.
 
 import dataclasses
 
-from tfod_compress.metrics.margin import Margin, can_show, nothing, why_nothing
-from tfod_compress.report import findings, words
+from tfod_compress.metrics.jackknife import ENOUGH
+from tfod_compress.metrics.margin import Margin, can_show, is_within, nothing, why_nothing
+from tfod_compress.report import differences, findings, words
 from tfod_compress.report.study_folder import Estimate
 from tfod_compress.report.tables import MOST, Entry, Table
 from tfod_compress.text import listed
@@ -21,6 +22,7 @@ MARGIN = Margin(0.02)
 
 SAFE, WORSE, TOO_FEW, NOT_COMPARED = "safe", "worse", "too few frames to tell", "not compared"
 NOTHING = "nothing can be concluded"
+FEW_UNITS = "too few units"  # sequences, or frames
 
 RAW_BPP = 24
 """Bits per pixel of uncompressed RGB frames, as 24-bit BMP files hold them."""
@@ -37,9 +39,10 @@ class Safe:
       reference: the reference's weighted mAP, an Estimate.
       row: the strongest safe compression, or None.
       stopped_by: the row that ended the test, or None where all were safe.
-      why: SAFE where all were safe, NOTHING where the reference cannot tell, else what `stopped_by` is: WORSE, TOO_FEW
-        or NOT_COMPARED.
+      why: SAFE where all were safe, NOTHING where the reference cannot tell, else what `stopped_by` is: WORSE, TOO_FEW,
+        FEW_UNITS or NOT_COMPARED.
       only: names of the qualities that a detector was retrained for, where these are not all; else ().
+      few: of FEW_UNITS, how many there are, such as "6 sequences".
     """
 
     regime: str
@@ -49,6 +52,7 @@ class Safe:
     stopped_by: findings.Row | None = None
     why: str = SAFE
     only: tuple[str, ...] = ()
+    few: str = ""
 
     @property
     def loss(self):
@@ -84,11 +88,13 @@ class Fleet:
 
 
 def judge(difference, margin):
-    """SAFE, WORSE, TOO_FEW or NOT_COMPARED for a findings.Difference (or None) to the best quality."""
+    """SAFE, WORSE, TOO_FEW, FEW_UNITS or NOT_COMPARED for a differences.Difference (or None) to the best quality."""
     if difference is None:
         return NOT_COMPARED
-    if difference.low > -margin:
+    if is_within(margin, difference.low, difference.units):
         return SAFE
+    if difference.few_units:
+        return FEW_UNITS
     return WORSE if difference.high < -margin else TOO_FEW
 
 
@@ -144,8 +150,9 @@ def _compared(series, comparisons, regime, against):
 
     The reference regime itself is always asked for, so that what was not compared is told.
     """
-    found = [(row, findings.find_difference(comparisons, regime, row.record_set, against, series.reference.record_set,
-                                            series.detector)) for row in series.rows[1:] if regime in row.cells]
+    found = [(row, differences.find_difference(comparisons, regime, row.record_set, against,
+                                               series.reference.record_set, series.detector))
+             for row in series.rows[1:] if regime in row.cells]
     return found if regime == against or any(difference for _, difference in found) else []
 
 
@@ -165,7 +172,8 @@ def _fixed_sequence(answer, found):
     for row, difference in found:
         verdict = judge(difference, answer.loss)
         if verdict != SAFE:
-            return dataclasses.replace(answer, row=safe, stopped_by=row, why=verdict)
+            few = difference.few_units if verdict == FEW_UNITS else ""
+            return dataclasses.replace(answer, row=safe, stopped_by=row, why=verdict, few=few)
         safe = row
     return dataclasses.replace(answer, row=safe)
 
@@ -190,7 +198,8 @@ def told(series, safe, fleet):
             f"{words.capital(why_nothing(safe.loss, safe.reference.low))}: a detector that finds so little has little "
             "to lose, so that it loses no more than the margin shows nothing."]
     if safe.row is None:
-        short = {WORSE: "none found", TOO_FEW: "too few frames to tell", NOT_COMPARED: "not tested"}[safe.why]
+        short = {WORSE: "none found", TOO_FEW: "too few frames to tell", NOT_COMPARED: "not tested",
+                 FEW_UNITS: "none can be claimed"}[safe.why]
         if safe.only:
             short = f"not known, {_only(safe)}"
         already = "" if safe.only else "already "
@@ -198,6 +207,7 @@ def told(series, safe, fleet):
             WORSE: f"{already}{safe.stopped_by.name} loses more than {loss}",
             TOO_FEW: f"at {safe.stopped_by.name} the interval reaches beyond a loss of {loss} but does not "
                      "lie beyond it; more validation frames would tell",
+            FEW_UNITS: f"the intervals rest on {safe.few}, and below {ENOUGH} they may miss the truth too often",
             NOT_COMPARED: f"{safe.stopped_by.name} was not compared with {best.name}"}[safe.why]
         return f"{asked} {short}.", [f"{words.capital(reason)}."]
     row = safe.row
@@ -261,6 +271,7 @@ def _next_sentence(safe):
     name = f"next{' that was retrained' if safe.only else ''}, {safe.stopped_by.name},"
     return {WORSE: f"The {name} loses more than that.",
             TOO_FEW: f"For the {name} there are too few frames to tell.",
+            FEW_UNITS: f"For the {name} the interval rests on {safe.few}, which are too few.",
             NOT_COMPARED: f"The {name} was not compared with the best quality."}[safe.why]
 
 

@@ -113,7 +113,11 @@ class Side(pydantic.BaseModel):
 
 
 class Comparison(pydantic.BaseModel):
-    """A paired difference a - b on the same frames, with its 95 % bootstrap interval."""
+    """A paired difference a - b on the same frames, with its 95 % interval; none can be had from one unit alone.
+
+    `unit` and `units` are what the interval rests on: frames ("image") or sequences. In results of older versions they
+    are None, and `read_study` takes them from the metrics.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     metric: str
@@ -121,15 +125,41 @@ class Comparison(pydantic.BaseModel):
     a: Side
     b: Side
     value: pydantic.FiniteFloat
-    low: pydantic.FiniteFloat
-    high: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
     p_value: float | None = None
+    unit: str | None = None
+    units: int | None = None
 
     def reversed(self):
         """The same comparison as b - a."""
-        return self.model_copy(
-            update={"a": self.b, "b": self.a, "value": -self.value, "low": -self.high, "high": -self.low}
-        )
+        low, high = (None if bound is None else -bound for bound in (self.high, self.low))
+        return self.model_copy(update={"a": self.b, "b": self.a, "value": -self.value, "low": low, "high": high})
+
+
+class Recovery(pydantic.BaseModel):
+    """The share of the loss that a retrained point wins back; all None where the loss is too small to divide by."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+    detector: str
+    regime: str
+    over: str
+    record_set: str
+    reference: str
+    seed: int = 0
+    fold: int | None = None
+    value: pydantic.FiniteFloat | None
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
+
+
+class Pooled(Estimate):
+    """Weighted mAP of a point on the frames of all folds together, each tested by the detector that has not seen it."""
+
+    detector: str
+    regime: str
+    record_set: str
+    seed: int = 0
 
 
 class CurveComparison(pydantic.BaseModel):
@@ -142,8 +172,8 @@ class CurveComparison(pydantic.BaseModel):
     b: str
     rates: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat]
     value: pydantic.FiniteFloat
-    low: pydantic.FiniteFloat
-    high: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat | None
+    high: pydantic.FiniteFloat | None
 
 
 class Timing(pydantic.BaseModel):
@@ -166,6 +196,8 @@ class Results(pydantic.BaseModel):
     points: list[Point] = pydantic.Field(min_length=1)
     comparisons: list[Comparison] = []
     curve_comparisons: list[CurveComparison] = []
+    recoveries: list[Recovery] | None = None
+    pooled: list[Pooled] = []
     timings: list[Timing] = []
     complete: bool = True
     problems: list[str] = []
@@ -260,7 +292,20 @@ def read_study(path):
             raise InputError(f"{path / 'results.json'}: evaluation {point.evaluation!r} lies outside the folder")
         metrics = _validated(Metrics, folder / "metrics.json", f"delete {folder} and run the study again")
         evaluated.append(Evaluated(point, metrics, folder))
-    return StudyFolder(path, results, tuple(evaluated))
+    return StudyFolder(path, _with_units(results, evaluated), tuple(evaluated))
+
+
+def _with_units(results, evaluated):
+    """Results whose comparisons say how many units they rest on, as far as the metrics of their points do."""
+    found = {}
+    for point, metrics in ((entry.point, entry.metrics.model_extra) for entry in evaluated):
+        made = metrics.get("intervals") or metrics.get("bootstrap") or {}  # the name of older versions
+        key = point.detector, point.regime, point.record_set, point.seed, point.fold
+        found[key] = {name: made.get(name) for name in ("unit", "units")}
+    return results.model_copy(update={"comparisons": [
+        each if each.units else each.model_copy(update=found.get(
+            (each.detector, each.a.regime, each.a.record_set, each.a.seed, each.a.fold), {}))
+        for each in results.comparisons]})
 
 
 def sha256(path):

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 
-from tfod_compress.report import findings, words
+from tfod_compress.report import differences, words
 
 METRICS = (("map", "mAP"), ("coco.AP", "COCO AP"), ("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
 MOST = 20
@@ -71,14 +71,14 @@ def comparisons(study):
     for comparison in study.results.comparisons:
         sides = [f"{words.regime_name(side.regime)} at {names.get(side.record_set, side.record_set)}"
                  for side in (comparison.a, comparison.b)]
-        difference = findings.Difference((comparison,))
+        difference = differences.Difference((comparison,))
         who = comparison.metric.replace("_", " ").replace("map", "mAP")
         who += f", seed {comparison.a.seed}" + ("" if comparison.a.fold is None else f", fold {comparison.a.fold}")
         who += f", {comparison.detector}" if several else ""
         rows.append((Entry(f"{sides[0]}, minus {sides[1]}", who), Entry(words.signed(comparison.value)),
                      Entry(words.interval(comparison.low, comparison.high)),
                      Entry("–" if comparison.p_value is None else f"{comparison.p_value:.2g}"),
-                     Entry("yes" if difference.verdict == findings.SHOWN else "no")))
+                     Entry("yes" if difference.verdict == differences.SHOWN else "no")))
     columns = (Entry("difference of"), Entry("value"), Entry("95 % interval"), Entry("p"), Entry("shown?"))
     return Table(columns, tuple(rows))
 
@@ -136,15 +136,15 @@ def _recovered(row):
         return Entry("")
     over = words.regime_name(row.recovered_over)
     if row.recovered is None:
-        return Entry("–", "no loss is shown")
+        return Entry("–", "no loss is shown that is large enough to divide by")
     if row.gain is None:
-        return Entry(words.percent(row.recovered), f"over {over}; not tested")
+        return Entry(str(row.recovered), f"over {over}; not tested")
     small = f"{words.signed(row.gain.value)} {words.interval(row.gain.low, row.gain.high)}"
     if row.recovered_over != "control_ft":
         small += f" over {over}"
-    if row.gain.verdict != findings.SHOWN:
+    if row.gain.verdict != differences.SHOWN:
         return Entry("not shown", small)
-    return Entry(words.percent(row.recovered), small)
+    return Entry(str(row.recovered), small)
 
 
 def _known(value):

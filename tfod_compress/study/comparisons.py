@@ -2,8 +2,12 @@
 
 import hashlib
 
-from tfod_compress import metrics
+from tfod_compress.metrics import jackknife
+from tfod_compress.study.left_out import Accuracies, digest
 from tfod_compress.study.schema import PUBLISHED
+
+METHOD = "jackknife"  # part of what a comparison was made from; earlier ones were resampled
+__all__ = ["compare_all", "digest"]
 
 
 def compare_all(study, workdir, rows, before):
@@ -22,41 +26,44 @@ def compare_all(study, workdir, rows, before):
 
     Returns:
       [dict]: metric, detector, a and b (regime, record_set, quality, codec, seed, fold), value, low, high, p_value,
-      made_from.
+      unit ("image" or "sequence"), units (how many), made_from. Folds are compared one by one, and pooled, with fold
+      None.
     """
-    from tfod_compress.records import RecordSet
-
     index = {_key(row): row for row in rows}
     known = {entry["made_from"]: entry for entry in before if entry.get("made_from")}
-    truth, digests, made = {}, {}, []
-    for a, b in _pairs(study, index):
-        sides = [index[point] for point in (a, b)]
-        for row in sides:
-            if row["evaluation"] not in digests:
-                digests[row["evaluation"]] = digest(workdir, row)
-        record_set, split = sides[0]["record_set"], sides[0]["split"]
+    accuracies, made = Accuracies(workdir), []
+    for sides in folds_pooled(_pairs(study, index), index):
         made_from = hashlib.sha256("\0".join(
-            [*(digests[row["evaluation"]] for row in sides), *(row["evaluation"] for row in sides),
-             str(study.evaluation.resamples)]).encode()).hexdigest()[:32]
-        if made_from in known:
-            made.append(known[made_from])
-            continue
-        if (record_set, split) not in truth:
-            truth[record_set, split] = metrics.record_set_ground_truth(
-                RecordSet(workdir / "tfrecords" / record_set), split)
-        frames, detections = metrics.load_together(
-            [workdir / row["evaluation"] / "detections.json" for row in sides], truth[record_set, split])
-        result = metrics.paired_bootstrap(frames, *detections, metric="weighted_map",
-                                          resamples=study.evaluation.resamples, seed=0)
-        made.append({"metric": "weighted_map", "detector": a[0], **{
-            side: {name: row[name] for name in ("regime", "record_set", "quality", "codec", "seed", "fold")}
-            for side, row in zip("ab", sides, strict=True)}, **result, "made_from": made_from})
+            [part for side in sides for row in side for part in (accuracies.digest(row), row["evaluation"])]
+            + [METHOD]).encode()).hexdigest()[:32]
+        if made_from not in known:
+            (a, b), unit, count = accuracies.of(sides)
+            known[made_from] = {"metric": "weighted_map", "detector": sides[0][0]["detector"], **{
+                name: _side(side) for name, side in zip("ab", sides, strict=True)},
+                **jackknife.difference(a - b), "unit": unit, "units": count, "made_from": made_from}
+        made.append(known[made_from])
     return made
 
 
-def digest(workdir, row):
-    """SHA-256 of a point's detections, in hexadecimal."""
-    return hashlib.sha256((workdir / row["evaluation"] / "detections.json").read_bytes()).hexdigest()
+def _side(rows):
+    """What a comparison says of one side; of pooled folds, `fold` is None."""
+    return {**{name: rows[0][name] for name in ("regime", "record_set", "quality", "codec", "seed")},
+            "fold": rows[0]["fold"] if len(rows) == 1 else None}
+
+
+def folds_pooled(pairs, index):
+    """Yields the points of each pair of keys (or three, or four): (rows of a, rows of b), and of the folds together.
+
+    A fold holds few frames; the frames of all, each tested by the detector that has not seen it, are one sample.
+    """
+    pooled = {}
+    for pair in pairs:
+        yield tuple([index[key]] for key in pair)
+        if all(key[2] is not None for key in pair):
+            pooled.setdefault(tuple((*key[:2], *key[3:]) for key in pair), []).append(pair)
+    for members in pooled.values():
+        if len(members) > 1:
+            yield tuple([index[key] for key in side] for side in zip(*members, strict=True))
 
 
 def _key(row):
@@ -65,12 +72,11 @@ def _key(row):
 
 def _pairs(study, index):
     """[(key a, key b)] of points that are there, without repetition."""
-    references = _references(index)
-    pairs = {}
+    first, pairs = references(index), {}
     for key, row in index.items():
         run, (regime, record_set) = key[:3], key[3:]
         base = regime if regime == PUBLISHED else "off_the_shelf"
-        against = [(base, study.best.record_set), (base, references.get((run, base, row["codec"])))]
+        against = [(base, study.best.record_set), (base, first.get((run, base, row["codec"])))]
         if regime == "control_ft":
             against = []
         if regime in ("task_ft", "retrained"):
@@ -85,7 +91,7 @@ def _pairs(study, index):
     return list(pairs)
 
 
-def _references(index):
+def references(index):
     """{(run, regime, codec): record set} of the highest rate, which is listed first, of the regimes compared with."""
     found = {}
     for key, row in index.items():

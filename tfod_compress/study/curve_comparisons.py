@@ -1,8 +1,8 @@
 """The regimes of a codec against each other at equal rate.
 
 A tuned codec has rates of its own, so its points cannot be compared with another regime's one by one: whole curves are,
-by `rate_distortion.bd_accuracy`, with an interval from the same resampled frames on both sides. The rates are taken as
-they are; only the accuracies are resampled.
+by `rate_distortion.bd_accuracy`, with an interval from leaving the same units out of both sides. The rates are taken as
+they are.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ import itertools
 
 import numpy as np
 
-from tfod_compress import metrics
+from tfod_compress.metrics import jackknife
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy, common_rates
 from tfod_compress.study import comparisons
+from tfod_compress.study.left_out import Accuracies
 
 
 def compare_curves(study, workdir, rows, rates, before):
@@ -35,7 +36,7 @@ def compare_curves(study, workdir, rows, rates, before):
         curves = {regime: [(rates[row["evaluation"]], row) for row in group] for regime, group in members.items()}
         curves = {regime: curve for regime, curve in curves.items() if len({rate for rate, _ in curve}) > 1}
         own = [row for curve in curves.values() for _, row in curve]
-        made_from = _made_from(study, workdir, own, rates)
+        made_from = _made_from(workdir, own, rates)
         samples = {}
         for b, a in itertools.combinations(curves, 2):
             common = common_rates(curves[a], curves[b])
@@ -43,7 +44,7 @@ def compare_curves(study, workdir, rows, rates, before):
             if common is None:
                 continue
             if key not in known:
-                samples = samples or _samples(study, workdir, own)
+                samples = samples or _samples(workdir, own)
                 known[key] = {
                     "metric": "weighted_map", "detector": detector, "codec": codec, "seed": seed, "fold": fold,
                     "a": a, "b": b, "rates": list(common), "made_from": key,
@@ -63,22 +64,16 @@ def _tuned(rows):
     return found
 
 
-def _made_from(study, workdir, rows, rates):
+def _made_from(workdir, rows, rates):
     """A digest of what the comparisons of these points depend on."""
     parts = [f"{row['evaluation']} {rates[row['evaluation']]} {comparisons.digest(workdir, row)}" for row in rows]
-    return hashlib.sha256("\0".join([str(study.evaluation.resamples), *parts]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join([comparisons.METHOD, *parts]).encode()).hexdigest()[:32]
 
 
-def _samples(study, workdir, rows):
-    """{evaluation: float64 [1 + R]} of weighted mAP: its value, then those of the same resamples for every point."""
-    from tfod_compress.records import RecordSet
-
-    frames = metrics.record_set_ground_truth(RecordSet(workdir / "tfrecords" / rows[0]["record_set"]), rows[0]["split"])
-    frames, detections = metrics.load_together(
-        [workdir / row["evaluation"] / "detections.json" for row in rows], frames)
-    values, samples = metrics.resampled(frames, detections, "weighted_map", study.evaluation.resamples, seed=0)
-    samples = samples[:, ~np.isnan(samples).any(axis=0)]  # a resample without objects has no value
-    return {row["evaluation"]: np.append(value, own) for row, value, own in zip(rows, values, samples, strict=True)}
+def _samples(workdir, rows):
+    """{evaluation: float64 [1 + n]} of weighted mAP: with all units, then without each, the same for every point."""
+    values, _, _ = Accuracies(workdir).of([[row] for row in rows])
+    return {row["evaluation"]: own for row, own in zip(rows, values, strict=True)}
 
 
 def _difference(curve, reference, samples):
@@ -87,5 +82,5 @@ def _difference(curve, reference, samples):
         return [(rate, samples[row["evaluation"]][number]) for rate, row in points]
 
     count = len(next(iter(samples.values())))
-    value, *resampled = (bd_accuracy(at(number, curve), at(number, reference)) for number in range(count))
-    return {"value": value, **metrics.two_sided(np.array(resampled))}
+    return jackknife.difference(np.array([bd_accuracy(at(number, curve), at(number, reference))
+                                          for number in range(count)]))

@@ -12,6 +12,8 @@ from tfod_compress.study.comparisons import compare_all
 from tfod_compress.study.curve_comparisons import compare_curves
 from tfod_compress.study.graph import points
 from tfod_compress.study.hparams import write_hparams
+from tfod_compress.study.pooled import pooled
+from tfod_compress.study.recoveries import recoveries
 
 SUMMARISED = ("weighted_map", "map", "f1", "coco.AP")
 
@@ -61,6 +63,8 @@ def write_results(study, workdir, nodes, problems=()):
         "comparisons": compare_all(study, workdir, rows, before.get("comparisons", ())),
         "curve_comparisons": compare_curves(study, workdir, rows, {name: each["bpp"] for name, each in found.items()},
                                             before.get("curve_comparisons", ())),
+        "recoveries": recoveries(study, workdir, rows),
+        "pooled": pooled(workdir, rows),
         "timings": [{"stage": name, "seconds": stamp["seconds"]} for name, stamp in finished.items()
                     if stamp["seconds"] is not None],
     })

@@ -163,7 +163,7 @@ class Records(Strict):
 
 class Evaluation(Strict):
     score_threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
-    resamples: Annotated[int, pydantic.Field(ge=1000)]
+    resamples: Annotated[int, pydantic.Field(ge=1000)] = 1000  # has no effect any more; studies that have it stay valid
 
 
 class Study(Strict):
