@@ -26,7 +26,9 @@ class Mutant(typing.NamedTuple):
 _CONVERSION = "tfod_compress/records/conversion.py"
 _DUPLICATES = "tfod_compress/records/duplicates.py"
 _ERRORS = "tfod_compress/metrics/errors.py"
+_MATCHING = "tfod_compress/rate_matching.py"
 _SCORES = "tfod_compress/metrics/scores.py"
+_SEARCH = "tfod_compress/rate_search.py"
 _SPLITS = "tfod_compress/records/splits.py"
 _JACKKNIFE = "tfod_compress/metrics/jackknife.py"
 _INTERVALS = "tfod_compress/metrics/intervals.py"
@@ -45,6 +47,8 @@ _NOT_WORSE = "tests/test_jackknife.py::test_not_worse_is_the_whole_interval_abov
 _COMPARED = "tests/test_study_left_out.py::test_comparisons_are_those_of_the_files_and_name_their_sides"
 _SEQUENCE = "tests/test_report_safe.py::test_the_first_quality_that_is_not_safe_ends_the_test"
 _NEAR = "tests/test_splits.py::test_frames_are_near_up_to_a_number_of_bits"
+_FRAME_RATES = "tests/test_rate_search.py::test_every_target_of_a_frame_is_met"
+_SET_RATES = "tests/test_rate_search.py::test_every_target_of_a_set_is_met"
 
 _BY_SEED = 'hashlib.sha256(f"{seed}/{key}".encode()).digest())'
 
@@ -89,6 +93,28 @@ MUTANTS = {
     "folds count groups and not frames": Mutant(_SPLITS, "loads[fold] += sizes[key]", "loads[fold] += 1", _FOLDS),
     "near frames differ in half as many bits": Mutant(
         _DUPLICATES, "@ looks[others].T) / 2", "@ looks[others].T)", _NEAR),
+
+    # Rate matching.
+    "a frame that no quality fits gets the highest rate": Mutant(
+        _MATCHING, "best = nearest_below(rates, target) or 0", "best = nearest_below(rates, target) or max(coded)",
+        _FRAME_RATES),
+    "a rate at the target is above it": Mutant(
+        _SEARCH, "for level, rate in rates.items() if rate <= target), default=(None, None)",
+        "for level, rate in rates.items() if rate < target), default=(None, None)", _FRAME_RATES),
+    "the search for a rate ends with bisection": Mutant(
+        _SEARCH, "while (level := self._doubtful(rates)) is not None:", "while False:", _FRAME_RATES),
+    "rates never fall": Mutant(_MATCHING, "Search(levels, target, levels.share, 8 *", "Search(levels, target, 0.0, 8 *",
+                               _FRAME_RATES),
+    "rates never fall by bytes": Mutant(
+        _MATCHING, "levels.share, 8 * levels.size / pixels", "levels.share, 0.0", _FRAME_RATES),
+    "rates never fall from one way of coding to another": Mutant(
+        _SEARCH, "FALL_AT_STEP = 0.5", "FALL_AT_STEP = 0.0", _FRAME_RATES),
+    "rates of sets fall by no more than those of frames that differ": Mutant(
+        _MATCHING, "max(levels.share / SAMPLE_FRAMES**0.5, *(2 * fall(rates, *run) for run in levels.runs))",
+        "levels.share / SAMPLE_FRAMES**0.5", _SET_RATES),
+    "the sample decides the rate of a set": Mutant(_MATCHING, "if len(sample) == len(frames):", "if True:", _SET_RATES),
+    "where all frames end, the sample's falls are not looked at": Mutant(
+        _MATCHING, "while len(rates) > seen:", "while seen < 0:", _SET_RATES),
 
     # Which frames' PSNR is measured.
     "all frames are measured for none, and none for all": Mutant(

@@ -13,44 +13,11 @@ from tfod_compress.errors import InputError
 from tfod_compress.records import RecordSet, convert
 
 
-def search(curve, target, start, step):
-    """(found level, levels measured) on a list of rates."""
-    rates = {}
-    while (level := rate_matching.next_level(rates, target, len(curve) - 1, start, step)) is not None:
-        assert level not in rates, "measured twice"
-        rates[level] = curve[level]
-    return rate_matching.found_level(rates, target), rates
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_search_finds_the_level_nearest_below_from_any_start(seed):
-    generator = np.random.default_rng(seed)
-    curve = np.cumsum(generator.exponential(size=generator.integers(1, 120))).tolist()
-    low, middle, high = curve[0], curve[len(curve) // 2], curve[-1]
-    for target in (low / 2, low, middle, (low + high) / 2, high, high * 2):
-        below = [level for level, rate in enumerate(curve) if rate <= target]
-        start, step = int(generator.integers(len(curve))), int(generator.integers(1, 9))
-        level, measured = search(curve, target, start, step)
-        assert level == (below[-1] if below else None)
-        assert len(measured) <= 2 * np.log2(len(curve) + 1) + 2
-
-
-def test_the_search_stays_near_a_good_start():
-    level, measured = search(list(range(1000)), 500.5, 499, 1)
-    assert level == 500 and set(measured) <= {499, 500, 501}
-
-
-def test_a_rate_that_falls_here_and_there_still_ends_between_two_levels():
-    curve = [1, 2, 5, 3, 4, 6, 7, 6.5, 9]
-    for target in (2.5, 3.5, 4.5, 6.8):
-        level, rates = search(curve, target, 4, 2)
-        assert rates[level] <= target < rates[level + 1]
-
-
 class Weight(Codec):
     """A codec whose frames cost a given number of bytes, the more the lower its fractional quality."""
 
     name, lowest, highest, higher_is_better, whole_numbers, parameter = "weight", 0.0, 25.0, False, False, "d"
+    rate_falls = (0, 0)
 
     def encode(self, rgb, quality):
         return bytes(int(rgb[0, 0, 0] * 1000 / (1 + quality)))

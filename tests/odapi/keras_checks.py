@@ -160,8 +160,8 @@ def train(name):
         return loss, tape.gradient(loss, model.trainable_variables)
 
     tf.keras.backend.set_learning_phase(False)
+    total_loss()  # makes the variables: a function that makes them itself is traced twice
     evaluate = tf.function(total_loss, autograph=False)
-    evaluate()
     backbone = model._feature_extractor.classification_backbone
     before = {v.ref(): v.numpy() for v in model.variables}
     evaluate()

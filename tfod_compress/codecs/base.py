@@ -25,6 +25,9 @@ class Codec(abc.ABC):
       default_quality: what is used when none is asked for.
       whole_numbers: whether a quality must be a whole number.
       qualities: the only ones there are, sorted, of a codec without a scale between them; else None.
+      rate_falls: (share, bytes) by which a frame's coded size falls at most as the quality gets better, so that rates
+        can be matched without coding every quality; None where nothing is known of it. See `rate_search`.
+      rate_steps: the qualities from which on another way of coding is used: there the size may fall by half.
       parameter: what stands between name and number in a record set's name: q, qp, crf.
       stored_as: "jpeg" or "png" where TensorFlow reads the coded bytes as they are; None where a lossless
         PNG of the decoded pixels is stored in their place, with the true size beside it.
@@ -39,6 +42,8 @@ class Codec(abc.ABC):
     default_quality = 100
     whole_numbers = True
     qualities = None
+    rate_falls = None
+    rate_steps = ()
     parameter = "q"
     stored_as = None
     max_pixels = MAX_PIXELS

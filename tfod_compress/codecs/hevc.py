@@ -31,6 +31,7 @@ class Hevc(Codec):
     lowest, highest, default_quality = 0, 51, 22
     higher_is_better = False
     scale = "HEVC's quantisation parameter QP; 6 more double the step"
+    rate_falls = (0, 32)
     parameter = "qp"
     layout, chroma = "yuv420p", "4:2:0"
 

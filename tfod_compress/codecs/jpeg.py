@@ -27,6 +27,7 @@ class Jpeg(Codec):
     name = "jpeg"
     extension = ".jpg"
     scale = "libjpeg's quality"
+    rate_falls = (0, 8)
     stored_as = "jpeg"
     subsampling, _factor = "4:2:0", cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 
@@ -60,6 +61,7 @@ class JpegGray(Codec):
     name = "jpeg-gray"
     extension = ".jpg"
     scale = "libjpeg's quality"
+    rate_falls = (0, 8)
     stored_as = "jpeg"
 
     def encode(self, rgb, quality):

@@ -26,6 +26,7 @@ class Jxl(Codec):
     extension = ".jxl"
     lowest, highest, default_quality = 0, 100, 90
     scale = "libjxl's quality: butteraugli distance 1 at 90, 6.4 at 30, 25 at 0; 100 is lossless"
+    rate_falls, rate_steps = (0.08, 32), (19, 100)  # libjxl codes otherwise from quality 19 on; lossless at 100
     _mode, _channels = "RGB", 3
 
     def __init__(self, effort=7):

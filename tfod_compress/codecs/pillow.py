@@ -95,6 +95,7 @@ class WebP(Codec):
     extension = ".webp"
     lowest, highest, default_quality = 0, 100, 90
     scale = "libwebp's quality factor"
+    rate_falls = (0.01, 32)
     method = 6  # the slowest, as in the published curves
 
     def encode(self, rgb, quality):
@@ -123,6 +124,7 @@ class Avif(Codec):
     extension = ".avif"
     lowest, highest, default_quality = 0, 100, 80
     scale = "libavif's quality: AV1 quantiser from 63 (0) to 0 (100)"
+    rate_falls = (0, 16)
     subsampling = "4:2:0"
 
     def __init__(self, speed=6):
@@ -190,6 +192,7 @@ class Jpeg2000(Codec):
     lowest, highest, default_quality = 20, 60, 45
     whole_numbers = False
     scale = "PSNR in dB that the encoder aims at"
+    rate_falls = (0, 0)
     components = 3
 
     def encode(self, rgb, quality):

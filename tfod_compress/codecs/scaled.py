@@ -43,7 +43,7 @@ class Scaled(Codec):
         self.name = f"{codec.name}-scale{factor:g}"
         self.extension = f".scaled{codec.extension}"
         for name in ("lowest", "highest", "higher_is_better", "scale", "default_quality", "whole_numbers", "parameter",
-                     "qualities"):
+                     "qualities", "rate_falls", "rate_steps"):
             setattr(self, name, getattr(codec, name))
 
     @property

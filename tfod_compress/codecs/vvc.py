@@ -41,6 +41,7 @@ class Vvc(Codec):
     lowest, highest, default_quality = 0, 63, 27
     higher_is_better = False
     scale = "VVC's quantisation parameter QP; 6 more double the step"
+    rate_falls = (0, 16)
     parameter = "qp"
 
     def __init__(self, preset="faster"):

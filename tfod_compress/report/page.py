@@ -124,8 +124,8 @@ def _intervals(study):
         made, over = more["intervals"], ""
         if study.results.pooled:
             made, over = study.results.pooled[0].model_dump(), " of all folds"
-        return (f"Intervals: by leaving out each of {made['units']} {made['unit']}s{over} in turn (jackknife, Student's "
-                "t).")
+        return (f"Intervals: by leaving out each of {made['units']} {made['unit']}s{over} in turn (jackknife, "
+                "Student's t).")
     if "bootstrap" in more:  # of earlier versions
         return (f"Intervals: {more['bootstrap']['resamples']} bootstrap resamples of {more['bootstrap']['units']} "
                 f"{more['bootstrap']['unit']}s (seed {more['bootstrap']['seed']}).")
