@@ -69,7 +69,7 @@ def test_writes_detections_and_metrics_once(world, tmp_path):
         assert set(result["coco"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
         assert result["ap_per_class"].keys() == set(tiny_records.NAMES.values())
         assert (result["images"], result["score_threshold"]) == (COUNT, 0.3)
-        assert result["bootstrap"]["unit"] == "sequence"
+        assert result["intervals"]["unit"] == "sequence"
         size = sum(len(e.encoded) for e in RecordSet(folder / name).examples("val"))
         assert (result["coded_bytes"], result["bpp"]) == (size, 8 * size / (COUNT * 60 * 80))
         detections = json.loads((tmp_path / name / "detections.json").read_text())
