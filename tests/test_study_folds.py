@@ -64,6 +64,9 @@ def test_folds_seeds_jobs_and_scales_end_to_end(run_tool, tmp_path):
         (name, fold) for name in ("png", "jpeg-bpp2", "jpeg-scale0.5-q90") for fold in (0, 1)}
     assert not results["complete"] and any("jpeg-bpp0.01" in line for line in results["problems"])
     assert all(entry["runs"] == 2 and entry["folds"] == [0, 1] for entry in results["summary"])
+    assert {(each["record_set"], *each["folds"]) for each in results["pooled"]} == {
+        (name, 0, 1) for name in ("png", "jpeg-bpp2", "jpeg-scale0.5-q90")}
+    assert {each["a"]["fold"] for each in results["comparisons"]} == {0, 1, None}
     images = [json.loads((tmp_path / "runs" / point["evaluation"] / "metrics.json").read_text())["images"]
               for point in results["points"] if point["record_set"] == "png"]
     assert sum(images) == 24

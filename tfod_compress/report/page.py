@@ -121,8 +121,11 @@ def _intervals(study):
     """How the intervals of metrics.json were made, in a sentence; "" where nothing says it."""
     more = study.evaluated[0].metrics.model_extra or {}
     if "intervals" in more:
-        return (f"Intervals: by leaving out each of {more['intervals']['units']} {more['intervals']['unit']}s in turn "
-                "(jackknife, Student's t).")
+        made, over = more["intervals"], ""
+        if study.results.pooled:
+            made, over = study.results.pooled[0].model_dump(), " of all folds"
+        return (f"Intervals: by leaving out each of {made['units']} {made['unit']}s{over} in turn (jackknife, "
+                "Student's t).")
     if "bootstrap" in more:  # of earlier versions
         return (f"Intervals: {more['bootstrap']['resamples']} bootstrap resamples of {more['bootstrap']['units']} "
                 f"{more['bootstrap']['unit']}s (seed {more['bootstrap']['seed']}).")

@@ -160,6 +160,8 @@ class Pooled(Estimate):
     regime: str
     record_set: str
     seed: int = 0
+    unit: str | None = None
+    units: int | None = None
 
 
 class CurveComparison(pydantic.BaseModel):

@@ -43,7 +43,6 @@ class Smoke(Strict):
     detectors: dict[str, Small]
     codecs: Narrow
     steps: pydantic.PositiveInt
-    resamples: Annotated[int, pydantic.Field(ge=1000)]
 
 
 def small(study, path=PATH):
@@ -67,7 +66,7 @@ def small(study, path=PATH):
         "data": _data(study.data, smoke), "split": _split(study, smoke), "records": records,
         "detectors": [one for detector in study.detectors for one in _detectors(study, detector, smoke, settings)],
         "regimes": study.regimes, "training": {"steps": smoke.steps}, "balance_classes": study.balance_classes,
-        "evaluation": {"score_threshold": study.evaluation.score_threshold, "resamples": smoke.resamples},
+        "evaluation": {"score_threshold": study.evaluation.score_threshold},
         "seeds": study.seeds[:2],
         "retraining": {"records": _last(records, study.retraining.records, smoke)},
     }
