@@ -114,15 +114,15 @@ def test_every_target_of_a_set_is_met(share, size, steps, alike):
         generator = np.random.default_rng(seed)
         seeds = [seed] * 50 if alike else range(50)
         curves = np.array([falling(np.random.default_rng(one), share, size, steps) for one in seeds])
-        curves *= generator.integers(1, 4, (50, 1))
-        codec, pixels = Drawn(curves[0].tolist(), (share, 3 * size + 3), steps), np.full(50, PIXELS)
+        curves = (curves - generator.integers(0, 9, curves.shape)) * generator.integers(1, 4, (50, 1))
+        codec, pixels = Drawn(curves[0].tolist(), (share, 3 * size + 30), steps), np.full(50, PIXELS)
         rates = 8 * curves.sum(axis=0) / pixels.sum()
         chosen = [target for target in targets(rates) if target >= rates.min()]
         best = {target: brute_force(rates, target) for target in chosen}
         assert matched(codec, curves, chosen, pixels)[0] == best
         alone = [matched(codec, curves, [target], pixels) for target in chosen[::7]]
         assert [found for found, _ in alone] == [{target: best[target]} for target in chosen[::7]]
-        assert alike or np.mean([coded for _, coded in alone]) < (12 if not share else 24)  # of 80
+        assert alike or np.mean([coded for _, coded in alone]) < (14 if not share else 28)  # of 80
 
 
 def curve(codec, rgb):
