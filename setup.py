@@ -29,7 +29,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.12",
     packages=setuptools.find_packages(include=["tfod_compress", "tfod_compress.*", "tools"]),
-    package_data={"tfod_compress": ["report/*.j2", "published/*.csv"]},
+    package_data={"tfod_compress": ["report/*.j2", "report/published/*.csv"]},
     install_requires=[line for line in requirements() if not line.startswith(DEVELOPMENT)],
     extras_require={
         "gpu": ["tensorflow[and-cuda]==2.14.1"],

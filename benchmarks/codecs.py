@@ -68,7 +68,8 @@ def _together(pool, name, quality, paths, direction):
 
 def prepared(name, path, bpp):
     """(quality nearest below the rate, bits per pixel) of a codec on one picture."""
-    from tfod_compress import frames, rate_matching
+    from tfod_compress import frames
+    from tfod_compress.codecs import rate_matching
     from tfod_compress.rate_distortion import variants
 
     codec, rgb = variants.get(name), frames.contiguous(frames.read_frame(path))

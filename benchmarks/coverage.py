@@ -35,9 +35,10 @@ def main():
 
 def simulate(kind, sizes, trials, frames=10, seed=0):
     """Yields ((units, metric), (share held of detector 0, of 1, of the difference, share of false safe))."""
-    from tfod_compress.metrics import METRICS, Matches, jackknife
-    from tfod_compress.metrics.intervals import left_out
-    from tfod_compress.metrics.scores import Scorer
+    from tfod_compress.statistics import jackknife
+    from tfod_compress.tasks.detection.metrics import METRICS, Matches
+    from tfod_compress.tasks.detection.metrics.intervals import left_out
+    from tfod_compress.tasks.detection.metrics.scores import Scorer
 
     truth, found = population(POPULATION, frames, KINDS[kind], seed)
     matches = [Matches(truth, each) for each in found]
@@ -98,7 +99,7 @@ class _Rows:
 
 def population(sequences, frames, frequencies, seed=0):
     """(GroundTruth, [Detections of the first detector, of the second]): boxes that need no picture."""
-    from tfod_compress.metrics import Detections, GroundTruth
+    from tfod_compress.tasks.detection.metrics import Detections, GroundTruth
 
     rng, classes = np.random.default_rng(seed), len(frequencies)
     count = 1 + rng.poisson(3.0, sequences)  # objects that a sequence shows

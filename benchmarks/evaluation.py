@@ -72,7 +72,9 @@ def timed(arguments):
 
 def prepare(workdir, qualities):
     """Makes what is missing; returns {record set name: its pipeline.config}."""
-    from tfod_compress import odapi, pipeline_config, records, synthetic
+    from tfod_compress import records, synthetic
+    from tfod_compress.tasks.detection import odapi
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     odapi.install()
     synthetic.make_frames(workdir / "data", count=2 * _FRAMES.value, width=256, height=160, seed=0)
@@ -100,7 +102,7 @@ def prepare(workdir, qualities):
 
 def stock_evaluation(config, output):
     """Evaluates the config's own eval records in this process and keeps the detections, for the comparison."""
-    from tfod_compress import odapi
+    from tfod_compress.tasks.detection import odapi
 
     odapi.install()
     import numpy as np

@@ -19,7 +19,7 @@ _CLASSES = flags.DEFINE_integer("classes", 7, "Classes.", lower_bound=1)
 
 
 def main():
-    from tfod_compress import metrics
+    from tfod_compress.tasks.detection import metrics
 
     truth, detections = random_data(_IMAGES.value, _OBJECTS.value, _DETECTIONS.value, _CLASSES.value)
     start = time.time()
@@ -35,7 +35,7 @@ def random_data(images, objects, found, classes):
     """(GroundTruth, Detections): half of the detections lie near an object, the others anywhere."""
     import numpy as np
 
-    from tfod_compress import metrics
+    from tfod_compress.tasks.detection import metrics
 
     rng = np.random.default_rng(0)
 

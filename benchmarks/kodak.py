@@ -48,8 +48,8 @@ def main(arguments):
         raise command.UsageError("give the folder that tools.codec bench wrote")
     from rich import console
 
-    from tfod_compress import published
     from tfod_compress.rate_distortion import table
+    from tfod_compress.report import published
 
     rows = table.read(pathlib.Path(arguments[0]) / "rd.csv")
     pictures = len({row["image"] for row in rows})
@@ -76,8 +76,8 @@ def _draw(path, ours, theirs):
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    from tfod_compress.files import atomic_file
-    from tfod_compress.quality.ms_ssim import ms_ssim_db
+    from tfod_compress.rate_distortion.quality.ms_ssim import ms_ssim_db
+    from tfod_compress.support.files import atomic_file
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     FigureCanvasAgg(figure)

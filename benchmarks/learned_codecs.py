@@ -96,7 +96,8 @@ _work = {}  # of a process: {"encode": function, "decode": function}, each of no
 
 def prepare_jpeg(rgb, folder, threads):
     """Sets this process up for JPEG; returns bits per pixel."""
-    from tfod_compress import codecs, rate_matching
+    from tfod_compress import codecs
+    from tfod_compress.codecs import rate_matching
 
     del folder, threads
     codec = codecs.get("jpeg")

@@ -23,7 +23,8 @@ KINDS = ("weights", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def main():
-    from tfod_compress import odapi, pipeline_config
+    from tfod_compress.tasks.detection import odapi
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     names = _DETECTOR.value or [name for name in pipeline_config.detectors() if not name.endswith(("_demo", "_smoke"))]
     configs = {name: pipeline_config.template(name) for name in names}
@@ -46,7 +47,7 @@ def backbone(name):
     """The variables of a feature extractor at full width: [tf.Variable]."""
     import tensorflow as tf
 
-    from tfod_compress.odapi import inception_v2, resnet_v1
+    from tfod_compress.tasks.detection.odapi import inception_v2, resnet_v1
 
     extractor = {"inception_v2": inception_v2.FasterRCNNInceptionV2KerasFeatureExtractor,
                  "resnet_v1_101": resnet_v1.FasterRCNNResnet101SlimKerasFeatureExtractor}[name](False, 16)
@@ -80,7 +81,7 @@ def detector_row(name, config):
     import tensorflow as tf
     from object_detection.builders import model_builder
 
-    from tfod_compress import anchors
+    from tfod_compress.tasks.detection.config import anchors
 
     kind = config.model.WhichOneof("model")
     own = getattr(config.model, kind)

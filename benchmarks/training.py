@@ -71,7 +71,8 @@ def main():
 
 def config(workdir, template, changes, batch):
     """The path of a pipeline.config on the benchmark's records, which are made where they are missing."""
-    from tfod_compress import pipeline_config, records, synthetic
+    from tfod_compress import records, synthetic
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     sets = workdir / f"tfrecords-{_SIZE.value}"
     if not (sets / "jpeg-q90" / "manifest.json").is_file():
@@ -140,7 +141,7 @@ class Clock:
 def first_step(side, path):
     """Seconds of each part until a first step is done, and the nodes of its graph."""
     clock = Clock(START)
-    from tfod_compress import odapi
+    from tfod_compress.tasks.detection import odapi
 
     odapi.install()
     parts = {"import": clock()}
@@ -159,7 +160,7 @@ def first_step(side, path):
 
 def rates(path):
     """{side: {part: (wall, processor) seconds a step}}."""
-    from tfod_compress import odapi
+    from tfod_compress.tasks.detection import odapi
 
     odapi.install()
     sides = {side: Side(side, path) for side in ("ours", "stock")}
@@ -203,8 +204,8 @@ class Side:
         import tensorflow as tf
         from object_detection.builders import model_builder, optimizer_builder
 
-        from tfod_compress import pipeline_config
-        from tfod_compress.odapi import batched_losses
+        from tfod_compress.tasks.detection.config import pipeline_config
+        from tfod_compress.tasks.detection.odapi import batched_losses
 
         self.side, self.config = side, pipeline_config.read(path)
         train_config = self.train_config = self.config.train_config
@@ -221,7 +222,7 @@ class Side:
             return model.predict(features["image"], features["true_image_shape"])["class_predictions_with_background"]
 
         def our_losses(features, labels):
-            from tfod_compress import train_step
+            from tfod_compress.training import step as train_step
 
             return train_step.losses_of(model, features, labels, train_config, self.step)
 
@@ -251,17 +252,19 @@ class Side:
     def batches(self):
         from object_detection import inputs
 
-        from tfod_compress import input_pipeline, training_checks, training_order
+        from tfod_compress.training import batches as input_pipeline
+        from tfod_compress.training import checks
+        from tfod_compress.training import order as training_order
 
         if self.side == "stock":
             return inputs.train_input(self.train_config, self.config.train_input_reader, self.config.model,
                                       model=self.model).repeat()
-        frames, _ = training_checks.frames(self.config, "benchmark", 1)
+        frames, _ = checks.frames(self.config, "benchmark", 1)
         order = training_order.Order(len(frames), self.train_config.batch_size, 0)
         return input_pipeline.batches(self.config, self.model, frames, order)
 
     def _ours(self):
-        from tfod_compress import train_step
+        from tfod_compress.training import step as train_step
 
         return train_step.build(self.model, self.optimizer, self.train_config, self.step, 0)
 

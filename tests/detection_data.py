@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfod_compress.metrics import Detections, GroundTruth
+from tfod_compress.tasks.detection.metrics import Detections, GroundTruth
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
 

@@ -18,7 +18,8 @@ def main(output):
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from tfod_compress import devices, odapi
+    from tfod_compress.tasks.detection import odapi
+    from tfod_compress.training import devices
 
     odapi.install()
     from tests import test_training_parity as parity
@@ -32,7 +33,7 @@ def main(output):
             start = [variable.numpy() for variable in trained.model.variables]
         for variable, value in zip(trained.model.variables, start, strict=True):
             variable.assign(value)
-        from tfod_compress import train_step
+        from tfod_compress.training import step as train_step
 
         step = train_step.build(trained.model, trained.optimizer, trained.config, trained.step, 5, strategy=strategy,
                                 **options)

@@ -6,10 +6,10 @@ import json
 import numpy as np
 from PIL import Image
 
-from tfod_compress import metrics
 from tfod_compress.labels.boxes import Boxes
-from tfod_compress.metrics.classes import restrict
 from tfod_compress.records import example, framing
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics.classes import restrict
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
 QUALITIES = (100, 40, 20, 10, 5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from tfod_compress import anchors, odapi, pipeline_config
+from tfod_compress.tasks.detection import odapi
+from tfod_compress.tasks.detection.config import anchors, pipeline_config
 
 SSD = """ssd {{ feature_extractor {{ type: "ssd_inception_v2_keras" pad_to_multiple: {multiple} }}
   matcher {{ argmax_matcher {{ matched_threshold: 0.4 }} }}

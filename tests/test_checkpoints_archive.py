@@ -6,8 +6,8 @@ import tarfile
 import pytest
 from google.protobuf import text_format
 
-from tfod_compress.checkpoints import archive, old_config, zoo
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.zoo import archive, catalogue, old_config
 
 TOP = "ssd_inception_v2_coco_2018_01_28"
 FILES = {"model.ckpt.index": b"index", "model.ckpt.data-00000-of-00001": b"data", "model.ckpt.meta": b"meta",
@@ -119,13 +119,13 @@ def test_damaged_archives_are_told(tmp_path, folder, damage):
 
 
 def test_names_of_the_zoo():
-    assert zoo.find("ssd_inception_v2_coco") is zoo.find("ssd_inception_v2_coco_2018_01_28")
-    assert zoo.find("ssd_inception_v2_coco_2017_11_17").file == "ssd_inception_v2_coco_2017_11_17.tar.gz"
+    assert catalogue.find("ssd_inception_v2_coco") is catalogue.find("ssd_inception_v2_coco_2018_01_28")
+    assert catalogue.find("ssd_inception_v2_coco_2017_11_17").file == "ssd_inception_v2_coco_2017_11_17.tar.gz"
     with pytest.raises(InputError, match="ssd_mobilenet.*there are: ssd_inception_v2_coco_2018_01_28"):
-        zoo.find("ssd_mobilenet_v1_coco")
+        catalogue.find("ssd_mobilenet_v1_coco")
 
 
-@pytest.mark.parametrize("known", zoo.ARCHIVES, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", catalogue.ARCHIVES, ids=lambda known: known.name)
 def test_every_archive_has_a_model_for_when_it_brings_no_config(known):
     config = old_config.convert(f"model {{ {known.model} }}", "sample", known.extractor)
     assert config.dropped == []

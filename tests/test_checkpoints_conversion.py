@@ -11,10 +11,10 @@ import pytest
 
 from tests.odapi import detector_cases, tf1_detectors
 from tests.test_download import Server
-from tfod_compress import trained_model
-from tfod_compress.checkpoints import zoo
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import trained_model
+from tfod_compress.tasks.detection.zoo import catalogue
 
 NAME = "ssd_inception_v2_coco_2018_01_28"
 CONFIG = detector_cases.config(NAME, "num_classes: 7", "feature_extractor { depth_multiplier: 0.1 }")
@@ -24,7 +24,7 @@ KERNEL = "BoxPredictor_0/ClassPredictor/weights"
 @pytest.fixture(scope="module")
 def model():
     """A narrow SSD, built once; every conversion fills it anew."""
-    from tfod_compress.checkpoints import conversion, old_config
+    from tfod_compress.tasks.detection.zoo import conversion, old_config
 
     config = old_config.convert(CONFIG, "config", "ssd_inception_v2")
     return conversion.build(config.pipeline.model, "config")
@@ -33,7 +33,7 @@ def model():
 @pytest.fixture(scope="module")
 def weights(model):
     """{TF1 variable name: random value} of the narrow SSD."""
-    from tfod_compress.odapi import tf1_names
+    from tfod_compress.tasks.detection.odapi import tf1_names
 
     rng = np.random.default_rng(0)
     return {name: (rng.uniform(0.5, 1.5, variable.shape) if name.endswith("moving_variance") else
@@ -44,7 +44,7 @@ def weights(model):
 @pytest.fixture
 def convert(model, tmp_path, monkeypatch):
     """Packs weights as an archive of the zoo and converts it into tmp_path / "out"."""
-    from tfod_compress.checkpoints import conversion
+    from tfod_compress.tasks.detection.zoo import conversion
 
     monkeypatch.setattr(conversion, "build", lambda *_: model)
 
@@ -89,8 +89,8 @@ def restored(folder, model):
     """{TF1 name: value} of what lies in a converted checkpoint."""
     import tensorflow as tf
 
-    from tfod_compress import pipeline_config
-    from tfod_compress.odapi import tf1_names
+    from tfod_compress.tasks.detection.config import pipeline_config
+    from tfod_compress.tasks.detection.odapi import tf1_names
 
     ours = tf1_names.detector(model)
     for variable in ours.values():
@@ -132,11 +132,11 @@ def test_averages_are_preferred_and_what_is_left_out_is_explained(convert, weigh
 
 def test_the_classes_of_the_archive_are_known(convert, weights, tmp_path, monkeypatch):
     """Written beside the checkpoint, and known without that, too: older versions left no label map."""
-    for archive in zoo.ARCHIVES:
+    for archive in catalogue.ARCHIVES:
         assert f"num_classes: {max(archive.label_map)}" in archive.model
-    assert zoo.find("faster_rcnn_resnet101_kitti").label_map == {1: "car", 2: "pedestrian"}
+    assert catalogue.find("faster_rcnn_resnet101_kitti").label_map == {1: "car", 2: "pedestrian"}
     ours = {number: f"class {number}" for number in (1, 2, 5, 7)}
-    monkeypatch.setattr(zoo.Archive, "label_map", property(lambda self: ours))
+    monkeypatch.setattr(catalogue.Archive, "label_map", property(lambda self: ours))
     convert(weights)
     path = tmp_path / "out" / "label_map.pbtxt"
     model = trained_model.find(tmp_path / "out")
@@ -144,7 +144,7 @@ def test_the_classes_of_the_archive_are_known(convert, weights, tmp_path, monkey
     path.unlink()
     assert model.class_names() == ours
     assert model.nms_iou() == 0.6
-    monkeypatch.setattr(zoo.Archive, "label_map", property(lambda self: {1: "of another model"}))
+    monkeypatch.setattr(catalogue.Archive, "label_map", property(lambda self: {1: "of another model"}))
     assert model.class_names() == {}
 
 
@@ -196,7 +196,7 @@ def test_frozen_graphs_that_cannot_be_used_are_told(convert, weights, frozen, to
 
 
 def test_a_damaged_checkpoint_is_told(convert, weights, tmp_path, monkeypatch):
-    from tfod_compress.checkpoints import archive
+    from tfod_compress.tasks.detection.zoo import archive
 
     convert(weights)
     extract = archive.extract
@@ -227,7 +227,7 @@ def test_the_output_folder_belongs_to_one_model(convert, weights, model, tmp_pat
 
 def test_a_conversion_that_fails_at_the_end_leaves_nothing(convert, weights, tmp_path, monkeypatch):
     """Where the checkpoint does not read back as it should, there is none."""
-    from tfod_compress.checkpoints import conversion
+    from tfod_compress.tasks.detection.zoo import conversion
 
     def fail(*_):
         raise AssertionError("came back with other values")
@@ -242,14 +242,14 @@ def test_an_archive_under_another_name_is_refused(convert, weights, tmp_path):
     with pytest.raises(InputError, match="is 'ssd_inception_v2', but this name's is 'faster_rcnn_resnet101'"):
         convert(weights, name="faster_rcnn_resnet101_kitti")
     with pytest.raises(InputError, match="no such archive"):
-        from tfod_compress.checkpoints import conversion
+        from tfod_compress.tasks.detection.zoo import conversion
 
         conversion.fetch(NAME, tmp_path / "out", archive=tmp_path / "none.tar.gz")
 
 
 def test_downloads_that_are_no_archive_or_have_changed(convert, weights, model, tmp_path):
     """The first are not kept, the second do not replace what was converted before."""
-    from tfod_compress.checkpoints import conversion
+    from tfod_compress.tasks.detection.zoo import conversion
 
     convert(weights, output="by hand")
     archive = (tmp_path / "packing" / f"{NAME}.tar.gz").read_bytes()
@@ -283,7 +283,8 @@ def test_training_starts_from_it_at_step_0(convert, weights, demo_records, tmp_p
     import tensorflow as tf
     from google.protobuf import text_format
 
-    from tfod_compress import pipeline_config, training
+    from tfod_compress.tasks.detection.config import pipeline_config
+    from tfod_compress.training import loop
 
     convert(weights)
     config = pipeline_config.read(tmp_path / "out" / "pipeline.config")
@@ -296,7 +297,7 @@ def test_training_starts_from_it_at_step_0(convert, weights, demo_records, tmp_p
     reader.label_map_path = str(demo_records / "jpeg-q5" / "label_map.pbtxt")
     reader.tf_record_input_reader.input_path.append(str(demo_records / "jpeg-q5" / "train-*.tfrecord"))
     (tmp_path / "train.config").write_text(text_format.MessageToString(config))
-    training.train(tmp_path / "train.config", tmp_path / "trained", num_train_steps=1, seed=0)
+    loop.train(tmp_path / "train.config", tmp_path / "trained", num_train_steps=1, seed=0)
     reached = json.loads((tmp_path / "trained" / "restored.json").read_text())
     assert reached["step"] == 0
     assert (len(reached["restored"]), len(reached["kept"])) == (410 - left, left)

@@ -13,10 +13,11 @@ from PIL import Image
 
 from tests import records_data
 from tests.conftest import ROOT
-from tfod_compress import codecs, published, quality, rate_distortion
-from tfod_compress.errors import InputError
-from tfod_compress.rate_distortion import bd_rate, table, variants
+from tfod_compress import codecs, rate_distortion
+from tfod_compress.rate_distortion import bd_rate, quality, table, variants
 from tfod_compress.rate_distortion.qualities import default_qualities
+from tfod_compress.report import published
+from tfod_compress.support.errors import InputError
 
 SIZE = (176, 168)
 PACKAGES = ("bjontegaard", "plotly", "imageio_ffmpeg")
@@ -51,10 +52,10 @@ def test_list_names_every_codec(run_tool):
 
 
 def test_list_imports_neither_tensorflow_nor_a_missing_package():
-    code = ("import sys; sys.modules['tensorflow'] = None\nfrom tfod_compress import coding\n"
+    code = ("import sys; sys.modules['tensorflow'] = None\nfrom tfod_compress.codecs import files\n"
             "from tfod_compress.codecs import register\n"
             "register('gone', 'no_such_module:Gone', 'a codec that is not here', 'no-such-package')\n"
-            "rows = {row[0]: row for row in coding.catalogue()}\n"
+            "rows = {row[0]: row for row in files.catalogue()}\n"
             "assert rows['gone'][-1] == 'needs no-such-package' and rows['jpeg'][-1] == 'yes', rows")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

@@ -15,7 +15,7 @@ from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
 from tfod_compress.codecs.base import VideoCodec
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 @pytest.mark.parametrize("name", codecs.names())

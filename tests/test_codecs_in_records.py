@@ -8,8 +8,8 @@ import pytest
 
 from tests import records_data
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
 from tfod_compress.records import RecordSet, convert
+from tfod_compress.support.errors import InputError
 
 STILL = [name for name in codecs.names() if name not in ("h264", "png")]
 

@@ -34,7 +34,7 @@ def test_an_unknown_flag_is_wrong_usage(tool, run_tool):
 
 def run_main(body, *arguments):
     """Runs a command whose main() is `body`."""
-    script = ("import sys; from tools import command\nfrom tfod_compress.errors import InputError\n"
+    script = ("import sys; from tools import command\nfrom tfod_compress.support.errors import InputError\n"
               f"def main():\n    {body}\ncommand.run(main)")
     return subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True,
                           timeout=60)

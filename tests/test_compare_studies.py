@@ -6,8 +6,8 @@ import re
 import pytest
 
 from tests import report_study
-from tfod_compress import compare_studies
-from tfod_compress.errors import InputError
+from tfod_compress.study import compare
+from tfod_compress.support.errors import InputError
 
 REGIMES = ("off_the_shelf", "task_ft")
 
@@ -30,14 +30,14 @@ def studies(tmp_path_factory):
 
 
 def test_settings_and_versions_that_differ_and_no_others(studies):
-    found = compare_studies.compare(studies / "a", studies / "b")
+    found = compare.compare(studies / "a", studies / "b")
     assert found.settings == [("training.steps", 1800, 900), ("detectors.y.name", None, "y")]
     assert found.versions == [("tfod_compress", "1", "2")]
     assert [key[2] for key in found.only[0]] == ["jpeg-q40"] and not found.only[1]
 
 
 def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
-    found = compare_studies.compare(studies / "a", studies / "b")
+    found = compare.compare(studies / "a", studies / "b")
     assert {(point["regime"], point["record_set"]) for point in found.points} == {
         ("off_the_shelf", "jpeg-q100"), ("off_the_shelf", "jpeg-q5"), ("task_ft", "jpeg-q5")}
     for point in found.points:
@@ -48,7 +48,7 @@ def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
     kept = detections.read_text()
     try:
         detections.write_text(json.dumps(json.loads(kept)[::2]))
-        found = compare_studies.compare(studies / "a", studies / "b")
+        found = compare.compare(studies / "a", studies / "b")
     finally:
         detections.write_text(kept)
     changed = next(point for point in found.points if point["record_set"] == "jpeg-q100")
@@ -57,7 +57,7 @@ def test_the_same_detections_differ_by_nothing_and_worse_ones_by_less(studies):
 
 
 def test_other_frames_are_not_paired(studies):
-    found = compare_studies.compare(studies / "b", studies / "c", names=("weighted_map", "coco.AP"))
+    found = compare.compare(studies / "b", studies / "c", names=("weighted_map", "coco.AP"))
     assert len(found.points) == 6 and all(point["difference"] is None for point in found.points)
     assert all(point["a"]["low"] <= point["a"]["value"] <= point["a"]["high"] for point in found.points)
 
@@ -77,17 +77,17 @@ def test_studies_of_one_seed_each_are_compared_across_seeds(studies, tmp_path):
     for part in ("evaluations", "tfrecords"):
         (tmp_path / part).symlink_to(studies / "b" / part)
     (tmp_path / "results.json").write_text(json.dumps(results))
-    found = compare_studies.compare(studies / "b", tmp_path)
+    found = compare.compare(studies / "b", tmp_path)
     assert len(found.points) == len(results["points"]) and not any(found.only)
 
 
 def test_no_study_and_nothing_in_common_are_told(studies, tmp_path, run_tool):
     with pytest.raises(InputError, match="no finished study"):
-        compare_studies.compare(studies / "a", tmp_path)
+        compare.compare(studies / "a", tmp_path)
     results = json.loads((studies / "c" / "results.json").read_text())
     results["points"] = [{**point, "detector": "other"} for point in results["points"]]
     (tmp_path / "results.json").write_text(json.dumps(results))
-    assert not compare_studies.compare(studies / "a", tmp_path).points
+    assert not compare.compare(studies / "a", tmp_path).points
     assert "no point in common" in run_tool("compare_studies", studies / "a", tmp_path).stdout
     with pytest.raises(InputError, match="no metric"):
-        compare_studies.compare(studies / "a", studies / "b", names=("speed",))
+        compare.compare(studies / "a", studies / "b", names=("speed",))

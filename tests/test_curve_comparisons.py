@@ -8,11 +8,11 @@ import pytest
 
 from tests import report_study
 from tfod_compress import report
-from tfod_compress.errors import InputError
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
 from tfod_compress.report import comparing
 from tfod_compress.report.study_folder import read_study
 from tfod_compress.study.curve_comparisons import compare_curves
+from tfod_compress.support.errors import InputError
 
 STUDY = types.SimpleNamespace()
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from tests import tiny_records
 from tests.test_evaluation import save_checkpoint
-from tfod_compress import detection_pictures, metrics, odapi, trained_model
-from tfod_compress.errors import InputError
 from tfod_compress.records import RecordSet
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics, odapi, pictures, trained_model
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def detector(world):
 
 def test_finds_on_files_what_the_detector_finds_on_records(world, detector, tmp_path):
     folder, images = world
-    counts, broken = detection_pictures.detect(detector, [folder / "images"], tmp_path, tiny_records.NAMES,
+    counts, broken = pictures.detect(detector, [folder / "images"], tmp_path, tiny_records.NAMES,
                                                score_threshold=0.4)
     (path, reason), = broken
     assert path.endswith("broken.jpg") and reason
@@ -122,7 +122,7 @@ def test_images_of_one_name_do_not_overwrite_each_other(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30)).save(path)
     paths = [tmp_path / "in" / name for name in ("a/frame.png", "b/frame.png", "b/other.png", "a/frame.png")]
-    counts, broken = detection_pictures.detect(_Fixed(), paths, tmp_path / "out", {2: "Truck"}, score_threshold=0.5)
+    counts, broken = pictures.detect(_Fixed(), paths, tmp_path / "out", {2: "Truck"}, score_threshold=0.5)
     assert broken == [] and len(counts) == 3
     results = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert len({result["image_id"] for result in results}) == 3
@@ -134,13 +134,13 @@ def test_images_of_one_name_do_not_overwrite_each_other(tmp_path):
 def test_without_one_readable_image_it_is_an_error(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(InputError, match="a.png.*empty file"):
-        detection_pictures.detect(_Fixed(), [tmp_path / "a.png"], tmp_path / "out", {}, score_threshold=0.5)
+        pictures.detect(_Fixed(), [tmp_path / "a.png"], tmp_path / "out", {}, score_threshold=0.5)
     assert not (tmp_path / "out").exists()
 
 
 def drawn(boxes, class_ids, scores, size=(200, 300)):
     rgb = np.full((*size, 3), 127, np.uint8)
-    return np.asarray(detection_pictures.draw_detections(
+    return np.asarray(pictures.draw_detections(
         rgb, np.array(boxes, np.float32).reshape(-1, 4), np.array(class_ids, np.int64), np.array(scores, np.float32),
         {1: "PassengerCar", 2: "Truck"}))
 

@@ -9,11 +9,12 @@ import pytest
 from tests import tiny_records
 from tests.detection_data import coco_json, coco_results, make
 from tests.test_evaluation import save_checkpoint
-from tfod_compress import evaluation, metrics, odapi
-from tfod_compress.errors import InputError
+from tfod_compress import evaluation
 from tfod_compress.labels import label_map
-from tfod_compress.metrics import Detections, classes
 from tfod_compress.records import RecordSet
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics, odapi
+from tfod_compress.tasks.detection.metrics import Detections, classes
 
 THEIRS = {1: "car", 3: "van", 4: "Bus", 7: "tram"}
 OURS = {1: "PassengerCar", 2: "Bus", 5: "Pedestrian"}
@@ -132,7 +133,7 @@ def coco_detector(tmp_path_factory):
     odapi.install()
     import tensorflow as tf
 
-    from tfod_compress.detector import Detector
+    from tfod_compress.tasks.detection.detector import Detector
 
     folder = tmp_path_factory.mktemp("coco")
     images = tiny_records.pictures(6)

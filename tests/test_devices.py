@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tfod_compress import pipeline_config
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import pipeline_config
 
 TOTAL = "Loss/total_loss"
 
@@ -60,7 +60,7 @@ def test_mixed_precision_gives_about_the_losses_of_float32(report, precision):
 def test_the_loss_scale_falls_on_an_overflow_and_rises_after_good_steps():
     import tensorflow as tf
 
-    from tfod_compress.train_step import LossScale
+    from tfod_compress.training.step import LossScale
 
     scale = LossScale(initial=8.0, patience=2)
     assert bool(scale.update([tf.constant([1.0, 2.0])]))
@@ -75,7 +75,7 @@ def test_the_loss_scale_falls_on_an_overflow_and_rises_after_good_steps():
     None, "{", '{"cluster": {}}', '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
     '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}'])
 def test_refuses_a_cluster_that_does_not_fit(monkeypatch, value):
-    from tfod_compress import devices
+    from tfod_compress.training import devices
 
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if value is not None:

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from tfod_compress import download
-from tfod_compress.errors import InputError
+from tfod_compress.support import download
+from tfod_compress.support.errors import InputError
 
 DATA = bytes(os.urandom(700_000))
 FILE = "model_2018_01_28.tar.gz"

@@ -7,9 +7,10 @@ from google.protobuf import text_format
 
 from tests import records_data, tiny_records
 from tests.test_learned import drawn_model
-from tfod_compress import end_to_end, odapi, train_step
-from tfod_compress.errors import InputError
 from tfod_compress.learned import coder, model_folder
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import odapi
+from tfod_compress.training import codec_in_front, step
 
 
 def tiny_detector(frozen):
@@ -21,7 +22,7 @@ def tiny_detector(frozen):
     text = tiny_records.CONFIG.format(classes=3, resizer=tiny_records.FIXED, stddev=0.3, files="", label_map="")
     config = text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
     if frozen:
-        end_to_end.freeze(config)
+        codec_in_front.freeze(config)
     detector = model_builder.build(config.model, is_training=True)
     tf.keras.backend.set_learning_phase(False)
     detector.predict(*detector.preprocess(tf.zeros([1, 64, 96, 3])))
@@ -40,17 +41,17 @@ def batch(detector):
 
 def tuned(regime, beta, lmbda=0.0, steps=2):
     """(codec, values before {name of side: [array]}, the same after, losses, gradient by variable) of some steps."""
-    detector, config = tiny_detector(frozen=not end_to_end.REGIMES[regime][1])
+    detector, config = tiny_detector(frozen=not codec_in_front.REGIMES[regime][1])
     sides = {"detector": list(detector.variables)}
     codec = drawn_model("bls2017")
     sides |= {part: [variable for module in modules for variable in module.variables]
               for part, modules in codec.parts.items()}
     before = {side: [variable.numpy() for variable in variables] for side, variables in sides.items()}
-    end_to_end.put_in_front(detector, codec, regime, beta=beta, lmbda=lmbda)
+    codec_in_front.put_in_front(detector, codec, regime, beta=beta, lmbda=lmbda)
     features, labels = batch(detector)
     optimizer = tf.keras.optimizers.Adam(1e-2)
     for _ in range(steps):
-        losses, gradients = train_step.losses_and_gradients(detector, features, labels, config, 0)
+        losses, gradients = step.losses_and_gradients(detector, features, labels, config, 0)
         optimizer.apply_gradients(zip(gradients, detector.trainable_variables, strict=True))
     after = {side: [variable.numpy() for variable in variables] for side, variables in sides.items()}
     by_variable = {variable.ref(): gradient for variable, gradient in
@@ -107,7 +108,7 @@ def test_one_side_can_be_tuned_while_the_other_is_in_the_field(regime, moves, tm
     assert changes[moves] > 0 and changes["stream"] == 0
     assert changes[{"encoder": "decoder", "decoder": "encoder"}[moves]] == 0
     assert (changes["detector"] > 0) == (regime == "task_decoder")
-    new = end_to_end.publish(tmp_path / "new", codec, base, {})
+    new = codec_in_front.publish(tmp_path / "new", codec, base, {})
     untouched, fresh = (coder.PictureCoder(*coder.load(which), which.stream_hash) for which in (base, new))
     rgb = records_data.scene(7, 96, 64)
     assert new.model_hash != base.model_hash and new.stream_hash == base.stream_hash
@@ -124,22 +125,23 @@ def test_unknown_regimes_and_negative_weights_are_refused():
     for regime, beta, message in (("retrained", 1.0, "regime 'retrained'"), ("joint_ft", -1.0, "beta -1"),
                                   ("joint_ft", float("nan"), "beta nan"), ("joint_ft", float("inf"), "beta inf")):
         with pytest.raises(InputError, match=message):
-            end_to_end.put_in_front(None, None, regime, beta=beta)
+            codec_in_front.put_in_front(None, None, regime, beta=beta)
 
 
 def test_what_cannot_be_frozen_is_refused():
     """Faster R-CNN's feature extractors are frozen by their own switch; batch norms of its predictors have none."""
-    from tfod_compress import config_changes, pipeline_config
+    from tfod_compress.tasks.detection.config import changes as config_changes
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     for name in ("ssd_inception_v2_300", "faster_rcnn_inception_v2_smoke", "faster_rcnn_resnet50"):
         config = pipeline_config.template(name)
-        end_to_end.freeze(config)
+        codec_in_front.freeze(config)
         assert config.model.ssd.freeze_batchnorm != config.model.HasField("faster_rcnn")
         assert not config.model.faster_rcnn.feature_extractor.batch_norm_trainable
     config_changes.override(config, "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor."
                                     "fc_hyperparams.batch_norm.decay: 0.9")
     with pytest.raises(InputError, match="batch normalisation .second_stage_box_predictor"):
-        end_to_end.freeze(config)
+        codec_in_front.freeze(config)
     config.model.center_net.SetInParent()
     with pytest.raises(InputError, match="not center_net"):
-        end_to_end.freeze(config)
+        codec_in_front.freeze(config)

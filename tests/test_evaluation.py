@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from tests import tiny_records
-from tfod_compress import evaluation, metrics, odapi, pipeline_config
-from tfod_compress.errors import InputError
+from tfod_compress import evaluation
 from tfod_compress.records import RecordSet
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics, odapi
+from tfod_compress.tasks.detection.config import pipeline_config
 
 COUNT = 10
 
@@ -29,7 +31,7 @@ def world(tmp_path_factory):
     tf.keras.utils.set_random_seed(3)
     save_checkpoint(config, folder / "model")
 
-    from tfod_compress.detector import Detector
+    from tfod_compress.tasks.detection.detector import Detector
     detector = Detector(config)
     detector.restore(folder / "model")
     labels = {}
@@ -135,7 +137,7 @@ def test_detections_are_the_stock_pipelines(world):
     pytest.param("keep_aspect_ratio_resizer { min_dimension: 64 max_dimension: 128 }", marks=pytest.mark.slow),
     "keep_aspect_ratio_resizer { min_dimension: 64 max_dimension: 128 pad_to_max_dimension: true }"])
 def test_frames_of_several_sizes(world, tmp_path, resizer):
-    from tfod_compress.detector import Detector
+    from tfod_compress.tasks.detection.detector import Detector
 
     images = tiny_records.pictures(7, seed=1, sizes=((60, 80), (60, 100), (80, 60)))
     files = RecordSet(tiny_records.write(tmp_path / "png", images, {})).files("val")
@@ -157,7 +159,7 @@ def test_frames_of_several_sizes(world, tmp_path, resizer):
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("quality", [5, 40, 95])
 def test_images_are_decoded_as_pillow_does(mode, quality):
-    from tfod_compress.detector import decode
+    from tfod_compress.tasks.detection.detector import decode
 
     image = Image.fromarray(tiny_records.pictures(1, sizes=((70, 90),))["seq000/000000"]).convert(mode)
     for name in ("JPEG", "PNG"):
@@ -298,7 +300,7 @@ def test_a_training_before_changes_nothing(world):
     """The OD API's training leaves Keras in its training phase, where batch normalisation follows the batch."""
     import tensorflow as tf
 
-    from tfod_compress.detector import Detector
+    from tfod_compress.tasks.detection.detector import Detector
 
     folder, config, detector, _ = world
     files = RecordSet(folder / "jpeg-q95").files("val")

@@ -9,8 +9,9 @@ from google.protobuf import text_format
 
 from tests import tiny_records
 from tests.test_evaluation import save_checkpoint
-from tfod_compress import odapi, pipeline_config, trained_model
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import odapi, trained_model
+from tfod_compress.tasks.detection.config import pipeline_config
 
 ELSEWHERE = """
 import importlib.abc, sys
@@ -64,7 +65,7 @@ def elsewhere(saved_model, image, folder):
 
 def check_saved_model(model, folder):
     """Exports a model folder; returns its Detector and the picture on which both found the same."""
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     export.export_saved_model(model / "pipeline.config", model, folder / "exported")
     written = {path.name for path in (folder / "exported").iterdir()} - {"label_map.pbtxt"}
@@ -98,7 +99,7 @@ def test_tflite_of_ssd(tmp_path):
     odapi.install()
     import tensorflow as tf
 
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     model = random_checkpoint("ssd_inception_v2_demo", tmp_path / "model", [NARROW, AS_MANY_OF_A_CLASS])
     export.export_tflite(model / "pipeline.config", model / "ckpt-1", tmp_path / "lite")
@@ -124,7 +125,7 @@ def test_tflite_of_ssd(tmp_path):
 
 @pytest.mark.slow
 def test_saved_model_of_faster_rcnn(tmp_path):
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     model = random_checkpoint("faster_rcnn_inception_v2_smoke", tmp_path / "model")
     check_saved_model(model, tmp_path)
@@ -154,7 +155,7 @@ def tiny(tmp_path_factory):
 
 
 def test_saved_model_of_a_tiny_ssd(tiny, tmp_path):
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     folder, config, _ = tiny
     check_saved_model(folder / "model", tmp_path)
@@ -165,7 +166,7 @@ def test_saved_model_of_a_tiny_ssd(tiny, tmp_path):
 def test_what_does_not_fit_is_one_line_and_leaves_nothing(tiny, tmp_path):
     import tensorflow as tf
 
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     folder, config, model = tiny
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tfod_compress.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file, write_json
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests import records_data
 from tests.conftest import ROOT
-from tfod_compress.errors import InputError
 from tfod_compress.frames import BrokenFrame, contiguous, find_frames, read_frame
+from tfod_compress.support.errors import InputError
 
 
 @pytest.fixture(scope="module")

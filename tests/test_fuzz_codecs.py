@@ -24,7 +24,7 @@ import pytest
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 SLOWEST = 10.0  # seconds for one small input, on a busy machine
 MAX_PIXELS = 1_000_000

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests import records_data
-from tfod_compress import bmp, frames
-from tfod_compress.errors import InputError
+from tfod_compress import frames
+from tfod_compress.frames import bmp
 from tfod_compress.labels import coco, kitti, table, voc, yolo
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import ClassMap, read_class_map
 from tfod_compress.records import example, framing, wire
+from tfod_compress.support.errors import InputError
 
 LMU = label_maps.load("lmu")
 SLOWEST = 2.0  # seconds for one small input

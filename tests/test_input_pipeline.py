@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_compress import pipeline_config
 from tfod_compress.records import RecordSet
 from tfod_compress.records.conversion import convert
+from tfod_compress.tasks.detection.config import pipeline_config
 
 BATCH = 6
 
@@ -16,7 +16,8 @@ BATCH = 6
 @pytest.fixture(scope="module")
 def data(demo_records, tmp_path_factory):
     """(config, model, frames) of JPEG frames of 256x160."""
-    from tfod_compress import odapi, training_checks
+    from tfod_compress.tasks.detection import odapi
+    from tfod_compress.training import checks
 
     odapi.install()
     from object_detection.builders import model_builder
@@ -24,13 +25,14 @@ def data(demo_records, tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "ssd.config"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", path, batch_size=BATCH)
     config = pipeline_config.read(path)
-    frames, _ = training_checks.frames(config, path, 1)
+    frames, _ = checks.frames(config, path, 1)
     return config, model_builder.build(config.model, is_training=True), frames
 
 
 def batches(data, count, first_step=0, seed=3, **options):
     """[(features, labels)] as NumPy."""
-    from tfod_compress import input_pipeline, training_order
+    from tfod_compress.training import batches as input_pipeline
+    from tfod_compress.training import order as training_order
 
     config, model, frames = data
     order = training_order.Order(len(frames), BATCH, seed)
@@ -69,8 +71,8 @@ def test_a_frame_is_flipped_in_one_epoch_and_not_in_another(data):
 
 
 def test_pixels_are_those_of_libjpegs_accurate_decoder(data):
-    from tfod_compress import input_pipeline
     from tfod_compress.records import wire
+    from tfod_compress.training import batches as input_pipeline
 
     kept = input_pipeline.DecodedFrames(data[2], 1 << 30)
     for index in range(3):
@@ -87,8 +89,8 @@ def test_ids_with_gaps_train_their_own_outputs(demo_records, tmp_path):
     """Names of the label map decide the column of a box, also where ids have gaps; COCO's go to 90."""
     from object_detection.builders import model_builder
 
-    from tfod_compress import training_checks
     from tfod_compress.labels import label_map
+    from tfod_compress.training import checks
 
     source = demo_records.parent / "data"
     gaps = {number * number + 20: name for number, name in label_map.load("lmu").items()}
@@ -99,7 +101,7 @@ def test_ids_with_gaps_train_their_own_outputs(demo_records, tmp_path):
     pipeline_config.make("ssd_inception_v2_demo", made.path, path, batch_size=BATCH)
     config = pipeline_config.read(path)
     assert config.model.ssd.num_classes == 69
-    frames, names = training_checks.frames(config, path, 1)
+    frames, names = checks.frames(config, path, 1)
     assert names == gaps and frames.boxes.shape[1] == 69
     truth = {example.source_id: example.class_ids for example in RecordSet(made.path).examples("train")}
     for features, labels in batches((config, model_builder.build(config.model, is_training=True), frames), 3):
@@ -126,7 +128,7 @@ def test_workers_and_replicas_share_each_batch(data):
 def test_bitmaps_of_any_width_come_back(width):
     import tensorflow as tf
 
-    from tfod_compress import input_pipeline
+    from tfod_compress.training import batches as input_pipeline
 
     rgb = np.random.default_rng(width).integers(0, 256, (5, width, 3), np.uint8)
     found = tf.io.decode_image(input_pipeline.bitmap(rgb), channels=3)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests import records_data
-from tfod_compress.errors import InputError
 from tfod_compress.labels.boxes import Boxes
 from tfod_compress.records import RecordSet, convert, example, framing, inspection
+from tfod_compress.support.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 from tests.detection_data import make, take
-from tfod_compress import metrics
-from tfod_compress.metrics import Detections, jackknife
-from tfod_compress.metrics.intervals import not_worse
-from tfod_compress.metrics.summary import summarise
+from tfod_compress.statistics import jackknife
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import Detections
+from tfod_compress.tasks.detection.metrics.intervals import not_worse
+from tfod_compress.tasks.detection.metrics.summary import summarise
 
 
 def without_each(numbers):

@@ -13,11 +13,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests import records_data
-from tfod_compress import metrics, pipeline_config
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map
 from tfod_compress.records import RecordSet, sources
 from tfod_compress.records.conversion import convert
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.config import pipeline_config
 
 GAPS = {2: "cat", 7: "dog", 40: "traffic light"}
 

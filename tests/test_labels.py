@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress.errors import InputError
 from tfod_compress.labels import (
     ClassMap,
     FrameLabels,
@@ -18,6 +17,7 @@ from tfod_compress.labels import (
     read_class_map,
 )
 from tfod_compress.labels.boxes import clean
+from tfod_compress.support.errors import InputError
 
 LMU = label_map.load("lmu")
 KITTI = "{} 0.50 1 -1.57 {} {} {} {} 1.5 1.6 3.9 -0.7 1.7 8.0 -1.6\n"

@@ -13,8 +13,8 @@ import tensorflow_compression as tfc
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
 from tfod_compress.learned import MODELS, bitstream, coder, fixed_point, layers, model_folder, range_coder
+from tfod_compress.support.errors import InputError
 
 NAMES = sorted(MODELS)
 

@@ -15,9 +15,10 @@ from PIL import Image
 from tests import records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
-from tfod_compress.learned import crops, model_folder, sweep, training
+from tfod_compress.learned import model_folder
 from tfod_compress.records import RecordSet, convert
+from tfod_compress.support.errors import InputError
+from tfod_compress.training.codec import crops, loop, sweep
 
 NARROW = {"num_filters": 8, "num_latents": 8, "crop": 64, "batch_size": 2, "learning_rate": 1e-3}
 
@@ -31,7 +32,7 @@ def frames(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def every_step_is_logged():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "LOG_EVERY", 1)
+        patch.setattr(loop, "LOG_EVERY", 1)
         yield
 
 
@@ -98,7 +99,7 @@ def test_crops_are_parts_of_frames_and_depend_on_seed_and_step_alone(frames):
 def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(trained, frames, tmp_path):
     """Also with what it had logged beyond its last checkpoint, which must not be there twice."""
     options = {"checkpoint_every": 5, "split_by": r"^(seq\d+)/", **NARROW}
-    real, calls = training.crops.batch, []
+    real, calls = loop.crops.batch, []
 
     def batch(frames, step, *rest):
         if len(calls) == 7:
@@ -106,12 +107,12 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(trained, frames
         calls.append(step)
         return real(frames, step, *rest)
 
-    training.crops.batch = batch
+    loop.crops.batch = batch
     try:
         with pytest.raises(RuntimeError, match="killed"):
             sweep.train("bls2017", [0.01], frames, tmp_path / "run", 8, **options)
     finally:
-        training.crops.batch = real
+        loop.crops.batch = real
     assert not (tmp_path / "run" / "model.json").exists()
     with pytest.raises(InputError, match="training has not ended"):
         codecs.get("bls2017", model=tmp_path / "run")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.detection_data import coco_json, coco_results, make
-from tfod_compress import metrics
-from tfod_compress.metrics import Detections, Margin
-from tfod_compress.metrics.margin import can_show
+from tfod_compress.statistics.margin import can_show
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import Detections, Margin
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.detection_data import coco_json, coco_results, make, perfect, take
-from tfod_compress import metrics
-from tfod_compress.errors import InputError
-from tfod_compress.metrics import Detections, GroundTruth, Matches
-from tfod_compress.metrics.scores import Scorer
-from tfod_compress.metrics.summary import summarise
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import Detections, GroundTruth, Matches
+from tfod_compress.tasks.detection.metrics.scores import Scorer
+from tfod_compress.tasks.detection.metrics.summary import summarise
 
 HARD = [
     dict(seed=0),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.detection_data import make, perfect
-from tfod_compress.metrics import Detections, GroundTruth, Matches
-from tfod_compress.metrics.errors import KINDS, confusion, tide
-from tfod_compress.metrics.scores import Scorer
-from tfod_compress.metrics.strata import by_distance, by_size, by_size_quantile, distances, stratum
+from tfod_compress.tasks.detection.metrics import Detections, GroundTruth, Matches
+from tfod_compress.tasks.detection.metrics.errors import KINDS, confusion, tide
+from tfod_compress.tasks.detection.metrics.scores import Scorer
+from tfod_compress.tasks.detection.metrics.strata import by_distance, by_size, by_size_quantile, distances, stratum
 
 
 def grid(images=12):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.detection_data import coco_json, coco_results, make, perfect
-from tfod_compress import metrics
-from tfod_compress.errors import InputError
-from tfod_compress.metrics import Detections
-from tfod_compress.metrics.loading import sequence_groups
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import Detections
+from tfod_compress.tasks.detection.metrics.loading import sequence_groups
 
 
 @pytest.fixture

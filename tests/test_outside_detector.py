@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tfod_compress import evaluation, metrics, outside_detector
-from tfod_compress.errors import InputError
-from tfod_compress.metrics import classes
+from tfod_compress import evaluation
 from tfod_compress.records import RecordSet, export
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics, outside_detector
+from tfod_compress.tasks.detection.metrics import classes
 
 # Imports nothing of ours. Its one box and score follow from the pixels, so that a wrong pixel or name would show.
 DETECT = """

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import parameters
-from tfod_compress import odapi
+from tfod_compress.tasks.detection import odapi
 
 
 def test_inception_v2_is_the_published_network_but_for_the_scales():

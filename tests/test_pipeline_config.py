@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tfod_compress import config_changes, pipeline_config
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import changes, pipeline_config
 
 STUDY = {  # detector: (batch size, steps, width, height) of the LMU study
     "ssd_inception_v2_300": (128, 15000, 300, 300), "ssd_inception_v2_600": (128, 15000, 600, 600),
@@ -24,7 +24,7 @@ def test_every_template_parses_and_says_where_it_comes_from(name):
     assert "Source:" in header and "What differs" in header.replace("\n# ", " ")
     if not name.endswith("_demo"):
         assert "Expected:" in header
-    assert [path for path in config_changes.paths(config) if config_changes.unread(config, path)] == []
+    assert [path for path in changes.paths(config) if changes.unread(config, path)] == []
 
 
 @pytest.mark.parametrize("name", STUDY)
@@ -107,10 +107,10 @@ def test_latest_checkpoint_follows_the_index_and_else_the_number(tmp_path):
 
 
 def test_short_overrides():
-    assert config_changes.nested("a.b.c: 1") == "a { b { c: 1 } }"
-    assert config_changes.nested("a.b { c: 1 }") == "a { b { c: 1 } }"
-    assert config_changes.nested("a { b: 1 }") == "a { b: 1 }"
-    assert config_changes.nested("a: 1") == "a: 1"
+    assert changes.nested("a.b.c: 1") == "a { b { c: 1 } }"
+    assert changes.nested("a.b { c: 1 }") == "a { b { c: 1 } }"
+    assert changes.nested("a { b: 1 }") == "a { b: 1 }"
+    assert changes.nested("a: 1") == "a: 1"
 
 
 def test_a_list_replaces_the_templates(demo_records, tmp_path):
@@ -125,7 +125,7 @@ def test_a_list_replaces_the_templates(demo_records, tmp_path):
 
 
 def rate(config):
-    return getattr(*config_changes.learning_rates(config)[0])
+    return getattr(*changes.learning_rates(config)[0])
 
 
 def test_learning_rate_follows_the_batch_size_on_request(demo_records, tmp_path):
@@ -137,7 +137,7 @@ def test_learning_rate_follows_the_batch_size_on_request(demo_records, tmp_path)
     assert rate(made(batch_size=32, scale_learning_rate=True)) == pytest.approx(rate(made()) / 4)
     by_set = made(overrides=["train_config.batch_size: 256"], scale_learning_rate=True)
     assert rate(by_set) == pytest.approx(2 * rate(made()))
-    scaled, plain = (config_changes.learning_rates(made("faster_rcnn_inception_v2", batch_size=4,
+    scaled, plain = (changes.learning_rates(made("faster_rcnn_inception_v2", batch_size=4,
                                                         scale_learning_rate=scale)) for scale in (True, False))
     assert len(scaled) == 3
     assert [getattr(*place) for place in scaled] == pytest.approx([getattr(*place) / 4 for place in plain])
@@ -232,6 +232,7 @@ def test_averaged_weights_are_used_where_an_optimizer_asks_for_them():
 
 
 def test_no_tensorflow_is_imported():
-    code = ("import sys; from tfod_compress import pipeline_config; pipeline_config.template('ssd_inception_v2_300'); "
+    code = ("import sys; from tfod_compress.tasks.detection.config import pipeline_config\n"
+            "pipeline_config.template('ssd_inception_v2_300'); "
             "sys.exit('tensorflow' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

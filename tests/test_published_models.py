@@ -16,10 +16,10 @@ from PIL import Image
 from tests import metagraphs, records_data
 from tests.conftest import ROOT
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
 from tfod_compress.learned import metagraph as loader
 from tfod_compress.learned import published_models
 from tfod_compress.records import RecordSet, convert
+from tfod_compress.support.errors import InputError
 
 FAMILY = "tiny2018-hyperprior-mse"
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress import codecs, quality
-from tfod_compress.quality import libvmaf
-from tfod_compress.quality.ms_ssim import SMALLEST_SIDE, ms_ssim_db
+from tfod_compress import codecs
+from tfod_compress.rate_distortion import quality
+from tfod_compress.rate_distortion.quality import libvmaf
+from tfod_compress.rate_distortion.quality.ms_ssim import SMALLEST_SIDE, ms_ssim_db
 
 
 def decoded(rgb, *qualities):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress import codecs, rate_matching
+from tfod_compress import codecs
+from tfod_compress.codecs import rate_matching
 from tfod_compress.codecs.base import Codec
-from tfod_compress.errors import InputError
 from tfod_compress.records import RecordSet, convert
+from tfod_compress.support.errors import InputError
 
 
 class Weight(Codec):

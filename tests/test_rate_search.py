@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tests import records_data
-from tfod_compress import codecs, rate_matching, rate_search
+from tfod_compress import codecs
+from tfod_compress.codecs import rate_matching, rate_search
 from tfod_compress.codecs.base import Codec
 
 PIXELS = 1000

@@ -13,8 +13,8 @@ import pytest
 
 from tests import records_data
 from tests.conftest import ROOT
-from tfod_compress.errors import InputError
 from tfod_compress.records import conversion, space
+from tfod_compress.support.errors import InputError
 
 
 def convert(folder, output="tfrecords", **more):

@@ -11,9 +11,9 @@ import pytest
 from tests import pages, report_study
 from tests.pages import Page, change
 from tfod_compress import report
-from tfod_compress.errors import InputError
 from tfod_compress.report import findings, heat_maps, interactive, safe_compression, tables, theme, words
 from tfod_compress.report.study_folder import read_study
+from tfod_compress.support.errors import InputError
 
 
 @pytest.fixture(scope="module")

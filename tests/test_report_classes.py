@@ -12,7 +12,6 @@ from tests import pages, report_study
 from tests.pages import Page, change
 from tfod_compress import report
 from tfod_compress.labels import label_map
-from tfod_compress.metrics import Margin
 from tfod_compress.records import sources
 from tfod_compress.report import (
     comparing,
@@ -27,6 +26,7 @@ from tfod_compress.report import (
     tables,
 )
 from tfod_compress.report.study_folder import read_study
+from tfod_compress.tasks.detection.metrics import Margin
 
 COCO = label_map.load("coco")
 CLASSES = {"matched": {"car": "PassengerCar", "taxi": "PassengerCar", "truck": "Truck", "bus": "Bus",

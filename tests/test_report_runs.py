@@ -7,12 +7,12 @@ import pytest
 
 from tests import report_study
 from tests.detection_data import coco_json, coco_results, make
-from tfod_compress import metrics
-from tfod_compress.metrics import jackknife
-from tfod_compress.metrics.margin import is_within
 from tfod_compress.report import differences, findings, safe_compression, tables
 from tfod_compress.report.study_folder import Comparison, read_study
+from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.margin import is_within
 from tfod_compress.study.pooled import pooled
+from tfod_compress.tasks.detection import metrics
 
 
 @pytest.fixture

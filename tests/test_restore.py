@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_records
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,8 @@ def make(tmp_path_factory):
     """Builds the tiny SSD for so many classes, its variables made."""
     import tensorflow as tf
 
-    from tfod_compress import odapi, pipeline_config
+    from tfod_compress.tasks.detection import odapi
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     odapi.install()
     from object_detection.builders import model_builder
@@ -49,7 +50,7 @@ def values(model):
 @pytest.mark.parametrize("with_heads", [False, True])
 def test_detection_restores_what_knows_no_classes(make, checkpoint, with_heads):
     """On request the box heads come along; the class heads have another shape and stay as they were."""
-    from tfod_compress import restore
+    from tfod_compress.training import restore
 
     prefix, saved = checkpoint
     model = make(5)
@@ -71,7 +72,7 @@ def test_detection_restores_what_knows_no_classes(make, checkpoint, with_heads):
 
 
 def test_full_fits_only_the_same_classes(make, checkpoint):
-    from tfod_compress import restore
+    from tfod_compress.training import restore
 
     prefix, saved = checkpoint
     with pytest.raises(InputError, match="does not hold the weights"):
@@ -85,7 +86,7 @@ def test_full_fits_only_the_same_classes(make, checkpoint):
 
 @pytest.mark.parametrize(("kind", "with_heads", "told"), [("full", True, "not full"), ("fine", False, "fine")])
 def test_refuses_types_that_make_no_sense(make, checkpoint, kind, with_heads, told):
-    from tfod_compress import restore
+    from tfod_compress.training import restore
 
     with pytest.raises(InputError, match=told):
         restore.start_from(make(3), checkpoint[0], kind, with_heads=with_heads)

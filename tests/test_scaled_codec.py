@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress import codecs, rate_matching
-from tfod_compress.errors import InputError
+from tfod_compress import codecs
+from tfod_compress.codecs import rate_matching
 from tfod_compress.rate_distortion.qualities import default_qualities
+from tfod_compress.support.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["jpeg-scale0.5", "png-scale0.25", "jpeg-gray-scale0.75"])

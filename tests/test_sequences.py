@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests import records_data
-from tfod_compress import metrics
-from tfod_compress.errors import InputError
 from tfod_compress.records import RecordSet, convert, splits
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics
 
 SEQUENCE = r"^(seq\d+)/"
 

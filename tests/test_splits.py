@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests import records_data
-from tfod_compress.errors import InputError
 from tfod_compress.frames import FramePath
 from tfod_compress.records import RecordSet, convert, duplicates, splits
 from tfod_compress.records.scan import Scanned
+from tfod_compress.support.errors import InputError
 
 
 def sides_of(folder, **more):

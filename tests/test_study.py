@@ -7,8 +7,8 @@ import yaml
 
 from tests.study_files import DEMO, STUDIES, changed, check_slices
 from tfod_compress import study
-from tfod_compress.errors import InputError
 from tfod_compress.study import smoke, stamps
+from tfod_compress.support.errors import InputError
 
 LEARNING_RATE = "train_config.optimizer.momentum_optimizer.momentum_optimizer_value"
 

@@ -9,9 +9,9 @@ import yaml
 from tests.study_files import STUDIES, changed, check_slices
 from tests.test_learned import drawn_model
 from tfod_compress import study
-from tfod_compress.errors import InputError
 from tfod_compress.learned import coder, model_folder
 from tfod_compress.study import smoke, stamps
+from tfod_compress.support.errors import InputError
 
 CODEC = {"name": "narrow", "codec": "bmshj2018", "lmbdas": [0.01, 0.001], "num_filters": 8, "num_latents": 8,
          "steps": 20, "further_steps": 5, "crop": 64}

@@ -14,11 +14,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.study_files import STUDIES, changed
-from tfod_compress.errors import InputError
 from tfod_compress.records.framing import read_records
 from tfod_compress.study import execution, stamps
 from tfod_compress.study.graph import Item, Node
 from tfod_compress.study.hparams import write_hparams
+from tfod_compress.support.errors import InputError
 
 
 def frames_node(folder, name="frames", count=2, needs=()):

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.study_files import changed
-from tfod_compress import pipeline_config
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import pipeline_config
 
 
 @pytest.fixture(scope="module")

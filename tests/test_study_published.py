@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 from tests.study_files import STUDIES, changed, check_slices
 from tests.test_outside_detector import DETECT
 from tfod_compress import study
-from tfod_compress.errors import InputError
 from tfod_compress.study import smoke
+from tfod_compress.support.errors import InputError
 
 COMMAND = "python detect.py {frames} {output}"
 ALONE = {"regimes": ["published"], "fine_tuning": None, "training": None}

@@ -11,7 +11,7 @@ import pytest
 from defusedxml import ElementTree
 
 from tfod_compress import synthetic
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 from tfod_compress.synthetic import riders, vehicles
 from tfod_compress.synthetic.damage import KINDS, damaged
 from tfod_compress.synthetic.fisheye import FisheyeCamera

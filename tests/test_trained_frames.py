@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from tests import records_data, tiny_records
-from tfod_compress import pipeline_config, trained_frames
-from tfod_compress.errors import InputError
+from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet, convert
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import pipeline_config
 
 SEQUENCE = r"^(seq\d+)/"
 
@@ -74,7 +75,8 @@ def test_without_checksums_names_and_sizes_decide_and_a_lost_record_set_is_told(
 def test_evaluation_refuses_them_or_marks_the_numbers(sets, tmp_path, run_tool):
     import tensorflow as tf
 
-    from tfod_compress import evaluation, odapi
+    from tfod_compress import evaluation
+    from tfod_compress.tasks.detection import odapi
 
     folder = model(tmp_path / "model", sets["sequences"])
     odapi.install()
@@ -101,7 +103,7 @@ def test_evaluation_refuses_them_or_marks_the_numbers(sets, tmp_path, run_tool):
 
 
 def test_training_refuses_to_be_judged_by_frames_that_it_trains_on_before_it_starts(sets, tmp_path):
-    from tfod_compress.training_evaluation import Evaluations
+    from tfod_compress.training.evaluations import Evaluations
 
     folder = model(tmp_path / "model", sets["sequences"])
     config = pipeline_config.read(folder / "pipeline.config")

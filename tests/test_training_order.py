@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests import tiny_records
-from tfod_compress import class_balance, training_records
-from tfod_compress.errors import InputError
 from tfod_compress.records.framing import read_records
-from tfod_compress.training_order import Order, examples
+from tfod_compress.support.errors import InputError
+from tfod_compress.training import records as training_records
+from tfod_compress.training import sampling
+from tfod_compress.training.order import Order, examples
 
 BOX = (0.1, 0.2, 0.5, 0.6)
 
@@ -88,7 +89,7 @@ def test_records_from_a_step_on_are_those_of_an_uninterrupted_run(frames, record
 def test_random_ops_follow_the_seed_given():
     import tensorflow as tf
 
-    from tfod_compress.stateless_random import random_from
+    from tfod_compress.training.stateless_random import random_from
 
     def draw():
         return (tf.random.uniform([8]), tf.random.shuffle(tf.range(50)), tf.nn.dropout(tf.ones([50]), 0.5),
@@ -120,20 +121,20 @@ def test_frames_hold_what_the_records_do(frames):
 
 def test_class_balance_makes_every_class_as_likely(frames):
     """A class drawn uniformly, then a frame of it; frames without boxes keep their share."""
-    weights = class_balance.weights(frames.boxes)
+    weights = sampling.weights(frames.boxes)
     assert np.isclose(weights.sum(), 1)
     assert np.allclose(weights[6:], 1 / 9)
     drawn = 2 / 3 / 3 * np.array([1 / 5, 1 / 5, 1 / 5, 1 / 5 + 1 / 2, 1 / 5 + 1 / 2, 1])
     assert np.allclose(weights[:6], drawn)
-    before, after = class_balance.shares(frames.boxes), class_balance.shares(frames.boxes, weights)
+    before, after = sampling.shares(frames.boxes), sampling.shares(frames.boxes, weights)
     assert np.allclose(before, [5 / 8, 2 / 8, 1 / 8])
     assert np.ptp(after) < np.ptp(before)
-    assert "Pedestrian 12.5% -> 22.7%" in class_balance.describe(frames.boxes, weights, tiny_records.NAMES)
+    assert "Pedestrian 12.5% -> 22.7%" in sampling.describe(frames.boxes, weights, tiny_records.NAMES)
 
 
 def test_class_balance_of_one_class_a_frame_is_exact():
     boxes = np.eye(3, dtype=int)[[0] * 12 + [1] * 5 + [2]]
-    assert np.allclose(class_balance.shares(boxes, class_balance.weights(boxes)), 1 / 3)
+    assert np.allclose(sampling.shares(boxes, sampling.weights(boxes)), 1 / 3)
 
 
 @pytest.mark.parametrize(("boxes", "names", "classes", "told"), [

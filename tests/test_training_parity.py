@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfod_compress import pipeline_config
+from tfod_compress.tasks.detection.config import pipeline_config
 
 CLASSES, ROWS = 3, 30
 FASTER_RCNN = """
@@ -126,7 +126,7 @@ class Trained:
         import tensorflow as tf
         from object_detection import model_lib_v2
 
-        from tfod_compress.stateless_random import random_from
+        from tfod_compress.training.stateless_random import random_from
 
         @tf.function(autograph=False)
         def step(features, labels):
@@ -144,7 +144,7 @@ class Trained:
     def ours(self, **options):
         import tensorflow as tf
 
-        from tfod_compress import train_step
+        from tfod_compress.training import step as train_step
 
         step = train_step.build(self.model, self.optimizer, self.config, self.step, 5, **options)
         return lambda features, labels: step(iter(tf.data.Dataset.from_tensors((features, labels))))
@@ -155,7 +155,7 @@ class Trained:
 
 @pytest.fixture(scope="module", autouse=True)
 def odapi_installed():
-    from tfod_compress import odapi
+    from tfod_compress.tasks.detection import odapi
 
     odapi.install()
 
@@ -165,8 +165,8 @@ def both_losses(config, batches=1):
     import tensorflow as tf
     from object_detection import model_lib, model_lib_v2
 
-    from tfod_compress import train_step
-    from tfod_compress.stateless_random import random_from
+    from tfod_compress.training import step as train_step
+    from tfod_compress.training.stateless_random import random_from
 
     trained = Trained(config)
     model, train_config = trained.model, trained.config
@@ -246,7 +246,7 @@ def test_the_graph_does_not_grow_with_the_batch():
     trained = Trained(ssd_config(*SSD["hard mining"]))
     import tensorflow as tf
 
-    from tfod_compress import train_step
+    from tfod_compress.training import step as train_step
 
     def nodes(size):
         step = train_step.build(trained.model, trained.optimizer, trained.config, trained.step, 5)
@@ -273,7 +273,7 @@ def test_targets_are_those_of_the_assigner(grid, forced, matched, unmatched, neg
     from object_detection.core import box_list, region_similarity_calculator, target_assigner
     from object_detection.matchers.argmax_matcher import ArgMaxMatcher
 
-    from tfod_compress.odapi import batched_targets
+    from tfod_compress.tasks.detection.odapi import batched_targets
 
     rng = np.random.default_rng(0)
     matcher = ArgMaxMatcher(matched, unmatched, negatives_below, force_match_for_each_row=forced)
@@ -313,7 +313,7 @@ def test_mining_selects_what_the_miner_does(threshold, loss_type, most, ratio, l
     from object_detection.core import box_list, losses
     from object_detection.core.matcher import Match
 
-    from tfod_compress.odapi import batched_mining
+    from tfod_compress.tasks.detection.odapi import batched_mining
 
     rng = np.random.default_rng(1)
     images, anchors = 4, 250

@@ -54,28 +54,28 @@ def _operands(arguments):
 def _list():
     from rich import console, table
 
-    from tfod_compress import coding
+    from tfod_compress.codecs import files
 
     shown = table.Table(box=None, pad_edge=False)
     for column in ("codec", "qualities", "best", "what", "this machine"):
         shown.add_column(column, no_wrap=column != "what")
-    for row in coding.catalogue():
+    for row in files.catalogue():
         shown.add_row(*row)
     wide = console.Console()
     (wide if wide.is_terminal else console.Console(width=160)).print(shown, markup=False)
 
 
 def _encode(source, target):
-    from tfod_compress import coding
+    from tfod_compress.codecs import files
 
-    done = coding.encode_file(_named(), source, target, _single_quality(), **_options())
+    done = files.encode_file(_named(), source, target, _single_quality(), **_options())
     print(f"{target}: {done.size} bytes, {done.bpp:.4f} bits per pixel of {done.width}x{done.height}")
 
 
 def _decode(source, target):
-    from tfod_compress import coding
+    from tfod_compress.codecs import files
 
-    height, width, _ = coding.decode_file(_named(), source, target, **_options())
+    height, width, _ = files.decode_file(_named(), source, target, **_options())
     print(f"{target}: {width}x{height}")
 
 

@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 flags.DEFINE_bool("debug", False, "Show the traceback of an error instead of one line.")
 
@@ -46,7 +46,7 @@ def numbers(flag, texts):
 
 def margin(flag, text):
     """metrics.Margin of a flag's text, such as "0.02" or "5%"; UsageError where it is none."""
-    from tfod_compress.metrics import Margin
+    from tfod_compress.tasks.detection.metrics import Margin
 
     try:
         return Margin.parse(text)

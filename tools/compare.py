@@ -31,7 +31,7 @@ def main(files):
     margin = None if _MARGIN.value is None else command.margin("margin", _MARGIN.value)
     from rich import console, table
 
-    from tfod_compress import metrics
+    from tfod_compress.tasks.detection import metrics
 
     everything = metrics.load_ground_truth(_GROUND_TRUTH.value, _SPLIT.value)
     truth, detections = metrics.load_together(files, everything)
@@ -65,8 +65,8 @@ def main(files):
 
 def _not_worse(metric, test):
     """The cells of the test against the margin; prints where it can show nothing."""
-    from tfod_compress.metrics.jackknife import ENOUGH
-    from tfod_compress.metrics.margin import nothing, why_nothing
+    from tfod_compress.statistics.jackknife import ENOUGH
+    from tfod_compress.statistics.margin import nothing, why_nothing
 
     if not test["can_show"]:
         print(f"{metric}: {nothing(**test['reference'])} (B); {why_nothing(test['margin'], test['reference']['low'])}")

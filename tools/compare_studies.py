@@ -23,10 +23,10 @@ def main(folders):
         raise command.UsageError(f"give two studies' folders, not {len(folders)}")
     from rich import console
 
-    from tfod_compress import compare_studies
-    from tfod_compress.files import write_json
+    from tfod_compress.study import compare
+    from tfod_compress.support.files import write_json
 
-    found = compare_studies.compare(*folders, names=tuple(dict.fromkeys(_METRIC.value)))
+    found = compare.compare(*folders, names=tuple(dict.fromkeys(_METRIC.value)))
     if _OUTPUT.value:
         write_json(_OUTPUT.value, found.as_dict())
     screen = console.Console()

@@ -32,12 +32,12 @@ def main(images):
         raise command.UsageError("give either --checkpoint or --saved_model")
     if _SAVED_MODEL.value and _CONFIG.value:
         raise command.UsageError("--pipeline_config_path goes with --checkpoint")
-    from tfod_compress import detection_pictures, trained_model
+    from tfod_compress.tasks.detection import pictures, trained_model
 
-    detection_pictures.find_images(images)  # a mistake here is told before TensorFlow's slow import
+    pictures.find_images(images)  # a mistake here is told before TensorFlow's slow import
     model = trained_model.find(_CHECKPOINT.value, _SAVED_MODEL.value, _CONFIG.value)
     names = model.class_names(_LABEL_MAP.value)
-    counts, broken = detection_pictures.detect(model.load(), images, _OUTPUT.value, names,
+    counts, broken = pictures.detect(model.load(), images, _OUTPUT.value, names,
                                                score_threshold=_THRESHOLD.value, draw=_DRAW.value)
     for name, count in counts[:20]:
         print(f"{name}: {count} objects with a score of at least {_THRESHOLD.value:g}")

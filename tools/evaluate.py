@@ -85,11 +85,12 @@ def main():
 
 def _evaluate():
     """[(checkpoint name or "", metrics)]."""
-    from tfod_compress import evaluation, outside_detector
-    from tfod_compress.errors import InputError
+    from tfod_compress import evaluation
     from tfod_compress.labels import classes as class_maps
     from tfod_compress.labels import label_map
-    from tfod_compress.metrics import classes
+    from tfod_compress.support.errors import InputError
+    from tfod_compress.tasks.detection import outside_detector
+    from tfod_compress.tasks.detection.metrics import classes
 
     if _COMMAND.value:
         try:
@@ -114,7 +115,8 @@ def _evaluate():
 
 def _measure():
     """--metrics_from."""
-    from tfod_compress import evaluation, metrics
+    from tfod_compress import evaluation
+    from tfod_compress.tasks.detection import metrics
 
     result = evaluation.metrics_from(
         _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,

@@ -29,11 +29,11 @@ _NMS = flags.DEFINE_bool("ssd_use_regular_nms", True, "With --tflite: suppress c
 
 
 def main():
-    from tfod_compress import pipeline_config
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
     pipeline_config.latest_checkpoint(_CHECKPOINT.value)
-    from tfod_compress import export
+    from tfod_compress.tasks.detection import export
 
     overrides = [_OVERRIDE.value] if _OVERRIDE.value else []
     if _TFLITE.value:

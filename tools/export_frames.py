@@ -20,8 +20,8 @@ _SPLIT = flags.DEFINE_string("split", "val", "Which frames: val, train, test, a 
 def main(record_sets):
     if len(record_sets) != 1:
         raise command.UsageError("give one record set's folder, such as tfrecords/jpeg-q5")
-    from tfod_compress.errors import InputError
     from tfod_compress.records import RecordSet, export
+    from tfod_compress.support.errors import InputError
 
     record_set = RecordSet(record_sets[0])
     splits = record_set.splits if _SPLIT.value == "all" else [_SPLIT.value]

@@ -29,13 +29,13 @@ def main(names):
         raise command.UsageError("give one name, such as ssd_inception_v2_coco")
     if _ARCHIVE.value and (_DOWNLOADS.value or _ZOO.value):
         raise command.UsageError("--archive goes without --downloads and --zoo")
-    from tfod_compress.checkpoints import zoo
+    from tfod_compress.tasks.detection.zoo import catalogue
 
-    zoo.find(names[0])  # a mistake here is told before TensorFlow's slow import
-    from tfod_compress.checkpoints import conversion
+    catalogue.find(names[0])  # a mistake here is told before TensorFlow's slow import
+    from tfod_compress.tasks.detection.zoo import conversion
 
     record = conversion.fetch(names[0], _OUTPUT.value, archive=_ARCHIVE.value, downloads=_DOWNLOADS.value,
-                              address=_ZOO.value or zoo.ADDRESS)
+                              address=_ZOO.value or catalogue.ADDRESS)
     config = record["pipeline_config"]
     for field in config["dropped_fields"]:
         print(f"pipeline.config: dropped {field}, which this OD API does not know")

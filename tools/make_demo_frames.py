@@ -44,8 +44,8 @@ def main():
     changed = {name: _numbers(name, flag.value, kind) for name, (flag, kind) in given.items() if flag.value is not None}
 
     from tfod_compress import synthetic
-    from tfod_compress.errors import InputError
-    from tfod_compress.progress import Bar
+    from tfod_compress.support.errors import InputError
+    from tfod_compress.support.progress import Bar
 
     try:
         scene = synthetic.SceneParameters(**changed)

@@ -34,7 +34,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The file to write.", required=Tru
 
 
 def main():
-    from tfod_compress import config_changes, pipeline_config
+    from tfod_compress.tasks.detection.config import changes, pipeline_config
 
     made = pipeline_config.make(
         _DETECTOR.value, _RECORDS.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value, checkpoint_type=_TYPE.value,
@@ -44,7 +44,7 @@ def main():
     start = "random weights"
     if train.fine_tune_checkpoint:
         start = f"{train.fine_tune_checkpoint} ({train.fine_tune_checkpoint_type})"
-    message, field = config_changes.learning_rates(made.config)[0]
+    message, field = changes.learning_rates(made.config)[0]
     print(f"{_OUTPUT.value}: {_DETECTOR.value} on {_RECORDS.value}, {train.num_steps} steps with a batch of "
           f"{train.batch_size}, learning rate {getattr(message, field):g}, from {start}")
     if made.anchors:

@@ -84,22 +84,22 @@ def main():
     _check_flags()
     if _PRECISION.value == "bfloat16":
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its gradients of bfloat16 convolutions are NaN (TensorFlow 2.14)
-    from tfod_compress import pipeline_config
+    from tfod_compress.tasks.detection.config import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
     hparams, codec = _hparams(), _codec()
     if _CHECKPOINT_DIR.value:
-        from tfod_compress import continuous_evaluation
+        from tfod_compress.evaluation import continuous
 
-        continuous_evaluation.run(_CONFIG.value, _MODEL_DIR.value, _CHECKPOINT_DIR.value, timeout=_TIMEOUT.value,
+        continuous.run(_CONFIG.value, _MODEL_DIR.value, _CHECKPOINT_DIR.value, timeout=_TIMEOUT.value,
                                   train_steps=_STEPS.value, one_of=_ONE_OF.value)
         return
-    from tfod_compress import devices, training
+    from tfod_compress.training import devices, loop
 
     if _XLA.value:
         devices.compile_with_xla()
     strategy = devices.strategy(_WORKERS.value)
-    training.train(_CONFIG.value, _MODEL_DIR.value, num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value,
+    loop.train(_CONFIG.value, _MODEL_DIR.value, num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value,
                    keep_checkpoints=_KEEP.value, record_summaries=_SUMMARIES.value, seed=_SEED.value,
                    deterministic=_DETERMINISTIC.value, max_hours=_HOURS.value, balance_classes=_BALANCE.value,
                    eval_every=_EVAL_EVERY.value, eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value,
@@ -141,7 +141,7 @@ def _codec():
     """codec_tuning.CodecTuning of the flags, or None."""
     if _CODEC.value is None:
         return None
-    from tfod_compress import codec_tuning
+    from tfod_compress.training import codec_tuning
 
     return codec_tuning.CodecTuning(codec_tuning.one_model(_CODEC.value), _REGIME.value, _BETA.value, _LMBDA.value)
 

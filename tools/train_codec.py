@@ -54,7 +54,7 @@ def main():
     lmbdas = command.numbers("lmbda", _LMBDA.value)
     if not 0 < _VAL.value < 1 or not math.isfinite(_LEARNING_RATE.value):
         raise command.UsageError("--val_fraction must be between 0 and 1, --learning_rate a number")
-    from tfod_compress.learned import sweep
+    from tfod_compress.training.codec import sweep
 
     models = sweep.train(
         _CODEC.value, lmbdas, _FRAMES.value, _OUTPUT.value, _STEPS.value, val_fraction=_VAL.value,

@@ -2,7 +2,7 @@
 
 from google.protobuf import text_format
 
-from tfod_compress.checkpoints import zoo
+from tfod_compress.tasks.detection.zoo import catalogue
 
 TRAINING = """
 train_config {
@@ -36,7 +36,7 @@ def config(archive, *changes):
     from object_detection.protos import pipeline_pb2
 
     architecture = "ssd" if archive.startswith("ssd") else "faster_rcnn"
-    message = text_format.Parse(f"model {{ {zoo.find(archive).model} }} {TRAINING}",
+    message = text_format.Parse(f"model {{ {catalogue.find(archive).model} }} {TRAINING}",
                                 pipeline_pb2.TrainEvalPipelineConfig())
     for change in changes:
         text_format.Merge(f"model {{ {architecture} {{ {change} }} }}", message)
@@ -46,7 +46,7 @@ def config(archive, *changes):
 
 def case(archive, seed, *changes, sizes=SIZES, files=ALL_FILES, width=None, carry_over=False):
     """A case for tf1_detectors and detector_checks."""
-    return {"network": "detector", "name_in_zoo": archive, "archive": zoo.find(archive).name, "seed": seed,
+    return {"network": "detector", "name_in_zoo": archive, "archive": catalogue.find(archive).name, "seed": seed,
             "config": config(archive, *changes), "sizes": sizes, "files": files, "width": width or {},
             "carry_over": carry_over}
 

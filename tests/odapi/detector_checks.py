@@ -31,8 +31,8 @@ def compare(case, folder):
 def _compare(case, folder):
     from object_detection.builders import model_builder
 
-    from tfod_compress import pipeline_config
-    from tfod_compress.checkpoints import conversion
+    from tfod_compress.tasks.detection.config import pipeline_config
+    from tfod_compress.tasks.detection.zoo import conversion
 
     output = folder / f"{case['archive']} converted"
     record = conversion.fetch(case["name_in_zoo"], output, archive=folder / f"{case['archive']}.tar.gz")
@@ -71,7 +71,7 @@ def carry_over(model_config, checkpoint):
     """What a detector of two more classes takes from the checkpoint, heads included: the names that stay fresh."""
     from object_detection.builders import model_builder
 
-    from tfod_compress import restore
+    from tfod_compress.training import restore
 
     other = type(model_config)()
     other.CopyFrom(model_config)

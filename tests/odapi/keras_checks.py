@@ -19,7 +19,7 @@ from google.protobuf import text_format
 
 from tests.odapi import detector_checks
 from tests.odapi.tf1_oracle import HYPERPARAMS
-from tfod_compress import odapi
+from tfod_compress.tasks.detection import odapi
 
 HEAD = """regularizer { l2_regularizer { weight: 0.00004 } }
           initializer { truncated_normal_initializer { stddev: 0.03 } }"""
@@ -73,8 +73,8 @@ def ssd_inception_v2(case):
     from object_detection.builders import hyperparams_builder
     from object_detection.protos import hyperparams_pb2
 
-    from tfod_compress.odapi import tf1_names
-    from tfod_compress.odapi.inception_v2 import SSDInceptionV2KerasFeatureExtractor
+    from tfod_compress.tasks.detection.odapi import tf1_names
+    from tfod_compress.tasks.detection.odapi.inception_v2 import SSDInceptionV2KerasFeatureExtractor
 
     text = HYPERPARAMS.format(activation=case["activation"])
     hyperparams = text_format.Parse(text, hyperparams_pb2.Hyperparams())
@@ -92,7 +92,7 @@ def ssd_inception_v2(case):
 
 def faster_rcnn(case):
     """(image -> [proposal features, box classifier features], variables by TF1 name) of a case."""
-    from tfod_compress.odapi import inception_v2, resnet_v1, tf1_names
+    from tfod_compress.tasks.detection.odapi import inception_v2, resnet_v1, tf1_names
 
     make = {
         "InceptionV2": inception_v2.FasterRCNNInceptionV2KerasFeatureExtractor,
@@ -112,7 +112,7 @@ def faster_rcnn(case):
 
 def compare(case, folder):
     """Differences between the Keras extractor and the TF1 graph, from the same weights."""
-    from tfod_compress.odapi import tf1_names
+    from tfod_compress.tasks.detection.odapi import tf1_names
 
     oracle = np.load(folder / f"{case['name']}.npz", allow_pickle=False)
     tf.keras.backend.set_learning_phase(False)

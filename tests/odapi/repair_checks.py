@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfod_compress.odapi import repairs
+from tfod_compress.tasks.detection.odapi import repairs
 
 
 def stand_in_for_tensorflow_io():

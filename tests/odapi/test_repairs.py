@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tfod_compress import odapi
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import odapi
 
 REPAIRS = (
     "stand_in_for_tensorflow_io",

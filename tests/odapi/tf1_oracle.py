@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.odapi import tf1_detectors
-from tfod_compress.odapi import repairs
+from tfod_compress.tasks.detection.odapi import repairs
 
 HYPERPARAMS = """
   activation: {activation}

@@ -13,7 +13,7 @@ import importlib
 import re
 import typing
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 class Entry(typing.NamedTuple):

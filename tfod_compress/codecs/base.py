@@ -5,8 +5,8 @@ import typing
 
 import numpy as np
 
-from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS
+from tfod_compress.support.errors import InputError
 
 
 class Codec(abc.ABC):

@@ -7,7 +7,7 @@ not the rarer corners of its format. Damage inside the entropy-coded data is the
 
 import struct
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 def check_size(size, max_pixels, what):

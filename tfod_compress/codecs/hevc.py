@@ -12,7 +12,7 @@ import numpy as np
 
 from tfod_compress.codecs import libav, nal, ycbcr
 from tfod_compress.codecs.base import Codec, cropped, padded, split_header
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 _LEAST = 16  # pixels a side
 _UNITS = (19, 20, 32, 33, 34, 37)  # IDR pictures, VPS, SPS, PPS, end of bitstream

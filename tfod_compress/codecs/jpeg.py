@@ -15,8 +15,8 @@ from PIL import Image
 
 from tfod_compress.codecs import headers
 from tfod_compress.codecs.base import Codec
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
+from tfod_compress.support.errors import InputError
 
 _SETTINGS = {"progressive": False, "optimize": False, "dct": "integer accurate", "restart_interval": 0}
 

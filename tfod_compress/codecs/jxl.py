@@ -11,8 +11,8 @@ import pillow_jxl
 from tfod_compress.codecs import headers
 from tfod_compress.codecs.base import Codec
 from tfod_compress.codecs.pillow import grey
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
+from tfod_compress.support.errors import InputError
 
 
 class Jxl(Codec):

@@ -13,9 +13,9 @@ import os
 import numpy as np
 
 from tfod_compress.codecs.base import Codec
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
 from tfod_compress.learned import bitstream, model_folder
+from tfod_compress.support.errors import InputError
 
 
 class OfModels(Codec):

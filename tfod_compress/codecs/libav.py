@@ -6,7 +6,7 @@ import re
 import av
 import numpy as np
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 RATE = fractions.Fraction(25, 1)  # frames a second: x264's rate control asks for one
 FULL_RANGE, BT601 = 2, 6  # as ITU-T H.273 and libav number them

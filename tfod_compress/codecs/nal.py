@@ -6,7 +6,7 @@ stream here is closed by the unit that the standards have for that, four or five
 
 import re
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 END_H264 = b"\0\0\1\x0b"  # end of stream, type 11
 END_HEVC = b"\0\0\1\x4a\1"  # end of bitstream, type 37

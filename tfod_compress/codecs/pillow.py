@@ -11,8 +11,8 @@ from PIL import Image, features
 
 from tfod_compress.codecs import headers
 from tfod_compress.codecs.base import Codec, check_sides
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
+from tfod_compress.support.errors import InputError
 
 _AVIF_MOST = 32_768  # pixels a side that libavif reads, unless told otherwise
 PNG_LEVEL = 6  # zlib's own default; higher levels take several times as long for one or two per cent

@@ -11,8 +11,8 @@ from PIL import Image
 
 from tfod_compress.codecs import headers
 from tfod_compress.codecs.base import Codec, VideoCodec
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous
+from tfod_compress.support.errors import InputError
 
 _SIZE = struct.Struct(">HH")
 

@@ -9,8 +9,8 @@ import multiprocessing
 import warnings
 
 from tfod_compress.codecs.learned import OfModels, forget_at_exit, set_threads
-from tfod_compress.errors import InputError
 from tfod_compress.learned import published_models
+from tfod_compress.support.errors import InputError
 
 
 class Tfci(OfModels):

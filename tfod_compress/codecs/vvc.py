@@ -17,7 +17,7 @@ import numpy as np
 
 from tfod_compress.codecs import nal, ycbcr
 from tfod_compress.codecs.base import Codec, check_sides, cropped, padded, split_header
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 _LEAST, _MOST = 16, 25_328  # pixels a side: the most of level 6.3 (H.266, A.4.2), beyond which decoders refuse
 _UNITS = (7, 8, 15, 16, 17, 19, 22)  # IDR pictures, SPS, PPS, APS, picture header, end of bitstream

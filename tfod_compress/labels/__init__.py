@@ -9,10 +9,10 @@ One module a format; each has `matches(text)` and something that makes an object
 import os
 import pathlib
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels import coco, kitti, table, voc, yolo
 from tfod_compress.labels.base import FrameLabels, LabelError, LabelledBox, label_files
 from tfod_compress.labels.classes import ClassMap, read_class_map
+from tfod_compress.support.errors import InputError
 
 __all__ = ["FORMATS", "ClassMap", "FrameLabels", "LabelError", "LabelledBox", "detect_format", "open_labels",
            "read_class_map"]

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 MAX_LABEL_BYTES = 32 << 20  # of the label file of one frame; real ones have a few kilobytes
 

@@ -3,9 +3,9 @@
 import collections
 import pathlib
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map as label_maps
-from tfod_compress.text import CLASSES, listed
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import CLASSES, listed
 
 IGNORE = "ignore"
 AUTO = "auto"  # instead of a label map: the names that the labels have

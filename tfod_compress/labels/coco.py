@@ -8,9 +8,9 @@ box. An image without annotations is a frame without objects.
 import math
 import sys
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels.base import FrameLabels, LabelError, LabelledBox, LabelTable, number, stem_of
 from tfod_compress.labels.json_stream import JsonError, top_level_items
+from tfod_compress.support.errors import InputError
 
 
 def matches(text):

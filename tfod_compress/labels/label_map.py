@@ -11,7 +11,7 @@ import collections
 import difflib
 import pathlib
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "pipeline_configs" / "label_maps"
 DEFAULT = "lmu"

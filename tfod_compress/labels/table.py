@@ -6,8 +6,8 @@ One row a box; columns may stand in any order, others are passed over. Frames wi
 import csv
 import sys
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels.base import FrameLabels, LabelError, LabelledBox, LabelTable, number, stem_of
+from tfod_compress.support.errors import InputError
 
 COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
 

@@ -10,9 +10,9 @@ import math
 import os
 import pathlib
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map
 from tfod_compress.labels.base import FrameLabels, LabelFolder, LabelledBox, decode_text, number
+from tfod_compress.support.errors import InputError
 
 NAMES_FILES = ("classes.txt", "obj.names", "classes.names", "coco.names", "classes.yaml", "data.yaml", "dataset.yaml")
 _MAX_NAMES_BYTES = 1 << 20

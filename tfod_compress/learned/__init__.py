@@ -1,4 +1,4 @@
-"""Learned codecs on tensorflow-compression: trained by tools.train_codec, used through tfod_compress.codecs.
+"""Learned codecs on tensorflow-compression: trained by `training.codec`, used through tfod_compress.codecs.
 
 One file a model (bls2017.py, bmshj2018.py, mbt2018_mean.py), with the names of the papers: x the picture, y its
 latents, z the latents of the hyperprior, a hat for what was quantised, bpp the rate, lmbda the weight of the
@@ -12,8 +12,6 @@ distortion in the loss
     bitstream.py      header and checksum around those bytes
     model_folder.py   what training leaves: model.json and weights.npz (without TensorFlow)
     coder.py          a folder's model, ready to encode and decode
-    crops.py          frames to train on
-    training.py       the training loop
 
 and, for the models that were published with tensorflow-compression:
 
@@ -26,7 +24,7 @@ This module imports no TensorFlow.
 
 import importlib
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 MODELS = {
     "bls2017": "tfod_compress.learned.bls2017:Bls2017",

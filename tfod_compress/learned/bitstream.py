@@ -16,7 +16,7 @@ import struct
 
 import google_crc32c
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 MAGIC, VERSION = b"TLC", 1
 _MAX_SIDE = 2**31

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress.errors import InputError
 from tfod_compress.learned import bitstream, layers, model_class, model_folder
+from tfod_compress.support.errors import InputError
 
 
 def build(codec, num_filters, num_latents):

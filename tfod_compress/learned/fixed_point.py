@@ -14,7 +14,7 @@ import typing
 
 import numpy as np
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 WEIGHT_BITS = 16  # behind the binary point
 ACTIVATION_BITS = 10

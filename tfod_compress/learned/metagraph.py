@@ -22,10 +22,10 @@ import tensorflow as tf
 import tensorflow_compression as tfc  # noqa: F401 (registers the range coder's operations)
 from google.protobuf.message import DecodeError
 
-from tfod_compress.errors import InputError
 from tfod_compress.learned import layers
 from tfod_compress.learned.operations import CALLS, CHECKED, OPERATIONS
 from tfod_compress.learned.published_models import MAX_BYTES
+from tfod_compress.support.errors import InputError
 
 _MAX_NODES = 500_000
 _MAX_ELEMENTS = 2**29  # of all constants: four bytes each are as much as a file can hold

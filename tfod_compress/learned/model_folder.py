@@ -15,9 +15,9 @@ import zipfile
 
 import numpy as np
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
 from tfod_compress.learned import MODELS
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file, write_json
 
 DESCRIPTION, WEIGHTS, FORMAT = "model.json", "weights.npz", 1
 MAX_FILTERS = 1024

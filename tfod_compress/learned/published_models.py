@@ -12,8 +12,8 @@ import re
 import typing
 import urllib.error
 
-from tfod_compress import download
-from tfod_compress.errors import InputError
+from tfod_compress.support import download
+from tfod_compress.support.errors import InputError
 
 ADDRESS = "https://storage.googleapis.com/tensorflow_compression/metagraphs"
 SUFFIX = ".metagraph"

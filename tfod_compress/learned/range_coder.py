@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_compression as tfc
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 LIMIT = 2**20  # symbols beyond are clipped; a trained model has none near it
 PRECISION = 16  # bits of the integer probabilities; 12, the library's default, costs up to 1 % of the rate

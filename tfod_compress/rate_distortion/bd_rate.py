@@ -9,8 +9,8 @@ import csv
 import dataclasses
 import pathlib
 
-from tfod_compress.files import atomic_file
-from tfod_compress.quality.ms_ssim import ms_ssim_db
+from tfod_compress.rate_distortion.quality.ms_ssim import ms_ssim_db
+from tfod_compress.support.files import atomic_file
 
 COLUMNS = ("codec", "reference", "method", "bd_rate_percent", "overlap", "low_db", "high_db")
 METHODS = ("pchip", "cubic")

@@ -8,12 +8,13 @@ import pathlib
 
 import cv2
 
-from tfod_compress import codecs, progress
-from tfod_compress.errors import InputError
+from tfod_compress import codecs
 from tfod_compress.frames import find_frames
 from tfod_compress.rate_distortion import bd_rate, curves, measure, table, variants
 from tfod_compress.rate_distortion.qualities import default_qualities
 from tfod_compress.records.workers import end_with_parent
+from tfod_compress.support import progress
+from tfod_compress.support.errors import InputError
 
 REFERENCE = "jpeg"
 

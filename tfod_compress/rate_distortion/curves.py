@@ -4,8 +4,8 @@ import html
 import io
 import pathlib
 
-from tfod_compress.files import atomic_file
-from tfod_compress.quality.ms_ssim import ms_ssim_db
+from tfod_compress.rate_distortion.quality.ms_ssim import ms_ssim_db
+from tfod_compress.support.files import atomic_file
 
 PANELS = {  # metric: (axis title, value as drawn)
     "psnr_rgb": ("PSNR, RGB (dB)", lambda value: value),

@@ -12,12 +12,11 @@ import time
 import google_crc32c
 import numpy as np
 
-from tfod_compress import quality
-from tfod_compress.errors import InputError
-from tfod_compress.files import write_json
 from tfod_compress.frames import BrokenFrame, FramePath, contiguous, read_frame
-from tfod_compress.quality import libvmaf
-from tfod_compress.rate_distortion import variants
+from tfod_compress.rate_distortion import quality, variants
+from tfod_compress.rate_distortion.quality import libvmaf
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import write_json
 
 COLUMNS = ("image", "codec", "quality", "bytes", "bpp", "psnr_rgb", "ms_ssim", "psnr_hvs", "vmaf", "encode_ms",
            "decode_ms", "settings")

@@ -7,9 +7,9 @@ import json
 import math
 import pathlib
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file
 from tfod_compress.rate_distortion.measure import COLUMNS
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file
 
 METRICS = ("psnr_rgb", "ms_ssim", "psnr_hvs", "vmaf")
 POINTS = "points"  # the folder of single results below the output folder

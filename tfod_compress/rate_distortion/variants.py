@@ -3,7 +3,7 @@
 import re
 
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 _OPTION = re.compile(r"([a-z_]+)=([\w.-]+)")
 

@@ -8,9 +8,9 @@ import json
 import pathlib
 import shutil
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
 from tfod_compress.records import folders
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file, write_json
 
 _PLAN = "plan.json"
 

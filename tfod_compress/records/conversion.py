@@ -11,14 +11,16 @@ import shlex
 import sys
 
 import tfod_compress
-from tfod_compress import codecs, progress, rate_matching
+from tfod_compress import codecs
+from tfod_compress.codecs import rate_matching
 from tfod_compress.codecs.base import VideoCodec
-from tfod_compress.errors import InputError
 from tfod_compress.frames import MAX_PIXELS, find_frames
 from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.labels.classes import AUTO, found_label_map
 from tfod_compress.records import bitstreams, folders, publish, sequences, shards, sources, space, survey, workers
+from tfod_compress.support import progress
+from tfod_compress.support.errors import InputError
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
 # Frames whose PSNR a "sample" holds: this many, this share of all, and as many as make up these pixels.

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from tfod_compress.errors import InputError
 from tfod_compress.frames import contiguous, read_frame
+from tfod_compress.support.errors import InputError
 
 # Of 256 comparisons. Neighbouring KITTI tracking frames differ in 42 to 69, different scenes in 85 and more.
 NEAR_BITS = 64

@@ -18,10 +18,10 @@ import struct
 
 from PIL import Image
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_folder, write_json
-from tfod_compress.progress import Bar
 from tfod_compress.records.shards import file_sha256
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_folder, write_json
+from tfod_compress.support.progress import Bar
 
 IMAGES = "images.json"
 PNG_LEVEL = 1  # the files are read once or a few times; level 6 is a few per cent smaller and takes twice as long

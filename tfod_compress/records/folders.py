@@ -12,8 +12,8 @@ import pathlib
 import shutil
 import time
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import write_json
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import write_json
 
 PLAN = "plan.json"
 RATE = "rate.json"  # the quality that a rate-matched record set was found to need

@@ -4,7 +4,7 @@ import struct
 
 import google_crc32c
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 MAX_RECORD_BYTES = 1 << 30
 

@@ -8,13 +8,13 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfod_compress.errors import InputError
 from tfod_compress.records import sources
 from tfod_compress.records.example import parse
 from tfod_compress.records.framing import read_records
 from tfod_compress.records.record_set import RecordSet
 from tfod_compress.records.shards import file_sha256
-from tfod_compress.text import CLASSES, listed
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import CLASSES, listed
 
 SMALL, MEDIUM = 32**2, 96**2  # px^2: COCO's bounds between small, medium and large
 TOLD = 20  # oddities told one by one

@@ -2,9 +2,9 @@
 
 import csv
 
-from tfod_compress.files import atomic_file, write_json
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import shards
+from tfod_compress.support.files import atomic_file, write_json
 
 CSV_COLUMNS = {
     "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db",

@@ -4,10 +4,10 @@ import functools
 import json
 import pathlib
 
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import example as examples
 from tfod_compress.records.framing import read_records
+from tfod_compress.support.errors import InputError
 
 
 class RecordSet:

@@ -3,8 +3,8 @@ statistics draw, because neighbouring frames are nearly copies of each other."""
 
 import re
 
-from tfod_compress.errors import InputError
 from tfod_compress.records import splits
+from tfod_compress.support.errors import InputError
 
 FOLDER = r"^(.+)/"  # a frame's folder
 

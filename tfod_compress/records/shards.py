@@ -8,13 +8,13 @@ import json
 import os
 import pathlib
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
+from tfod_compress.codecs.rate_matching import RateTarget
 from tfod_compress.labels.base import FrameLabels
 from tfod_compress.labels.boxes import clean
-from tfod_compress.rate_matching import RateTarget
-from tfod_compress.records import bitstreams, coding, example
+from tfod_compress.records import bitstreams, coded_frames, example
 from tfod_compress.records.framing import frame as record_frame
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file, write_json
 
 FLUSH_BYTES = 4_000_000  # written to a shard before the disk is asked to take them
 
@@ -104,7 +104,7 @@ def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):
         writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk, label_map,
                                                isinstance(quality, RateTarget) and quality.per_frame))
                    for quality, folder in shard.folders.items()]
-        code = coding.sequences if shard.sequences else coding.frames
+        code = coded_frames.sequences if shard.sequences else coded_frames.frames
         for path, rgb, boxes, coded in code(
                 shard, codec, lambda path: _read(path, labels, shard.class_map, min_box_px, max_pixels),
                 lambda key, source_id, data: bitstreams.write(shard.bitstreams[key], source_id, codec.extension, data)):
@@ -120,7 +120,7 @@ def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):
 
 
 def _read(path, labels, class_map, min_box_px, max_pixels):
-    rgb = coding.pixels(path, max_pixels)
+    rgb = coded_frames.pixels(path, max_pixels)
     found = labels.read(path.source_id) if labels.has(path.source_id) else FrameLabels([])
     try:
         return rgb, clean(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)

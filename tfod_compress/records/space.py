@@ -2,8 +2,8 @@
 
 import shutil
 
-from tfod_compress.errors import InputError
 from tfod_compress.records import workers
+from tfod_compress.support.errors import InputError
 
 ESTIMATED_FROM = 2  # frames that are coded to estimate the space
 SPACE_MARGIN = 1.1

@@ -4,7 +4,7 @@ import hashlib
 import pathlib
 import re
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 def group_keys(source_ids, split_by, flag="--split_by"):

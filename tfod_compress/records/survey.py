@@ -5,10 +5,10 @@ import dataclasses
 import hashlib
 import os
 
-from tfod_compress import progress
-from tfod_compress.errors import InputError
 from tfod_compress.records import duplicates as duplicate_frames
 from tfod_compress.records import sequences, splits, workers
+from tfod_compress.support import progress
+from tfod_compress.support.errors import InputError
 
 SCAN_CHUNK = 16  # frames a task
 AREAS_KEY = "input_areas_sha256"  # of `Survey.digests`

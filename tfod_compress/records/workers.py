@@ -12,10 +12,10 @@ import sys
 import time
 
 from tfod_compress import codecs
-from tfod_compress.errors import InputError
-from tfod_compress.records import coding
+from tfod_compress.records import coded_frames
 from tfod_compress.records.scan import scan_frame
 from tfod_compress.records.shards import write_shard
+from tfod_compress.support.errors import InputError
 
 TICK_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -159,13 +159,13 @@ def scan_frames(frames):
 def stored_sizes(task):
     """Bytes that a record of a frame takes at each quality, in a worker; `task` is (FramePath, qualities)."""
     frame, qualities = task
-    return coding.stored_sizes(frame, _codec, qualities, _job.max_pixels)
+    return coded_frames.stored_sizes(frame, _codec, qualities, _job.max_pixels)
 
 
 def coded_sizes(task):
     """[bytes of some frames together, at each quality], in a worker; `task` is ([FramePath], qualities)."""
     frames, qualities = task
-    return coding.coded_sizes(frames, _codec, qualities, _job.max_pixels)
+    return coded_frames.coded_sizes(frames, _codec, qualities, _job.max_pixels)
 
 
 def make_shard(shard):

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from tfod_compress.metrics import jackknife
 from tfod_compress.report import words
 from tfod_compress.report.study_folder import Comparison
+from tfod_compress.statistics import jackknife
 
 SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
 

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from tfod_compress import metrics
-from tfod_compress.errors import InputError
 from tfod_compress.report import words
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import metrics
 
 MAX_WIDTH, MAX_HEIGHT = 480, 320
 """Larger frames are cut to this size in pixels, never scaled: scaling would average the artefacts away."""

@@ -9,10 +9,7 @@ import jinja2
 import matplotlib
 import numpy as np
 
-from tfod_compress import __version__, published
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file
-from tfod_compress.metrics import Margin
+from tfod_compress import __version__
 from tfod_compress.report import (
     about_frames,
     comparing,
@@ -23,12 +20,16 @@ from tfod_compress.report import (
     gallery,
     heat_maps,
     interactive,
+    published,
     safe_compression,
     tables,
     theme,
     words,
 )
 from tfod_compress.report.study_folder import read_study, sha256
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file
+from tfod_compress.tasks.detection.metrics import Margin
 
 QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
             "loss does retraining win back?")

@@ -10,12 +10,12 @@ those, and is told.
 
 import dataclasses
 
-from tfod_compress.metrics.jackknife import ENOUGH
-from tfod_compress.metrics.margin import Margin, can_show, is_within, nothing, why_nothing
 from tfod_compress.report import differences, findings, words
 from tfod_compress.report.study_folder import Estimate
 from tfod_compress.report.tables import MOST, Entry, Table
-from tfod_compress.text import listed
+from tfod_compress.statistics.jackknife import ENOUGH
+from tfod_compress.statistics.margin import Margin, can_show, is_within, nothing, why_nothing
+from tfod_compress.support.text import listed
 
 MARGIN = Margin(0.02)
 """Loss of weighted mAP that does not matter, unless the caller says otherwise."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 
 class Estimate(pydantic.BaseModel):

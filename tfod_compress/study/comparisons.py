@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tfod_compress.metrics import jackknife
+from tfod_compress.statistics import jackknife
 from tfod_compress.study.left_out import Accuracies, digest
 from tfod_compress.study.schema import PUBLISHED
 

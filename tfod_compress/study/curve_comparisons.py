@@ -10,8 +10,8 @@ import itertools
 
 import numpy as np
 
-from tfod_compress.metrics import jackknife
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy, common_rates
+from tfod_compress.statistics import jackknife
 from tfod_compress.study import comparisons
 from tfod_compress.study.left_out import Accuracies
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import pydantic
 
-from tfod_compress import outside_detector, pipeline_config
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map
 from tfod_compress.study.strict import Strict, wrong
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import outside_detector
+from tfod_compress.tasks.detection.config import pipeline_config
 
 PUBLISHED = "published"  # the regime in which nothing is trained
 

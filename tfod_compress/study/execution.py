@@ -12,16 +12,16 @@ import time
 
 import yaml
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file
 from tfod_compress.labels import label_map
 from tfod_compress.labels.classes import AUTO
-from tfod_compress.processes import end_with_parent, interrupted_by_signals
 from tfod_compress.study import one_split, stamps
 from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
 from tfod_compress.study.published import check_published
 from tfod_compress.study.results import write_results
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file
+from tfod_compress.support.processes import end_with_parent, interrupted_by_signals
 
 TICK_SECONDS = 0.1
 TAIL_LINES = 12  # of a failed node's log

@@ -11,11 +11,11 @@
 
 import pathlib
 
-from tfod_compress import pipeline_config
 from tfod_compress.study import codec_nodes, published
 from tfod_compress.study.nodes import Item, Node
 from tfod_compress.study.reading import is_zoo_name
 from tfod_compress.study.schema import LEARNED, PUBLISHED, TUNED, matches
+from tfod_compress.tasks.detection.config import pipeline_config
 
 CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
 

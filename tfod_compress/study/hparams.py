@@ -5,8 +5,8 @@
 
 import pathlib
 
-from tfod_compress.files import atomic_file
 from tfod_compress.records.framing import frame
+from tfod_compress.support.files import atomic_file
 
 SHOWN = ("detector", "regime", "codec", "record_set", "quality", "target_bpp", "scale", "trained_on", "steps", "seed",
          "fold", "tuned_from", "beta", "lmbda")

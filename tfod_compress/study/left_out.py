@@ -6,10 +6,11 @@ import pathlib
 
 import numpy as np
 
-from tfod_compress import metrics
-from tfod_compress.metrics import classes, jackknife
-from tfod_compress.metrics.intervals import left_out
-from tfod_compress.metrics.scores import Scorer
+from tfod_compress.statistics import jackknife
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import classes
+from tfod_compress.tasks.detection.metrics.intervals import left_out
+from tfod_compress.tasks.detection.metrics.scores import Scorer
 
 
 def digest(workdir, row):

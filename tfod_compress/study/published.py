@@ -3,12 +3,12 @@
 import pathlib
 import shutil
 
-from tfod_compress import outside_detector, trained_model
-from tfod_compress.errors import InputError
 from tfod_compress.labels import label_map
 from tfod_compress.labels.classes import read_class_map
 from tfod_compress.study.reading import is_zoo_name
 from tfod_compress.study.schema import PUBLISHED
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import outside_detector, trained_model
 
 
 def arguments(detector, checkpoint):

@@ -5,9 +5,10 @@ import pathlib
 import pydantic
 import yaml
 
-from tfod_compress import config_changes, pipeline_config
-from tfod_compress.errors import InputError
 from tfod_compress.study.schema import Study
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import changes as config_changes
+from tfod_compress.tasks.detection.config import pipeline_config
 
 MAX_BYTES = 1 << 20
 SHOWN = 3  # problems
@@ -112,11 +113,11 @@ def _check_templates(study, path, tree):
                     raise InputError(f"{path}:{_line_of_text(tree, text) or _line(tree, at)}: "
                                      f"detector {detector.name}: {error}") from None
         if detector.checkpoint and is_zoo_name(detector.checkpoint):
-            from tfod_compress.checkpoints import zoo
+            from tfod_compress.tasks.detection.zoo import catalogue
 
             at = (*at, "checkpoint")
             try:
-                archive = zoo.find(detector.checkpoint)
+                archive = catalogue.find(detector.checkpoint)
             except InputError as error:
                 raise InputError(f"{path}:{_line(tree, at)}: {error}; or give a path") from None
             if not detector.template:

@@ -1,6 +1,6 @@
 """How much of what compression costs is won back by training on it, with an interval."""
 
-from tfod_compress.metrics import jackknife
+from tfod_compress.statistics import jackknife
 from tfod_compress.study.comparisons import folds_pooled, references
 from tfod_compress.study.left_out import Accuracies
 

@@ -6,7 +6,6 @@ import pathlib
 import statistics
 
 from tfod_compress import __version__
-from tfod_compress.files import write_json
 from tfod_compress.study import stamps
 from tfod_compress.study.comparisons import compare_all
 from tfod_compress.study.curve_comparisons import compare_curves
@@ -14,6 +13,7 @@ from tfod_compress.study.graph import points
 from tfod_compress.study.hparams import write_hparams
 from tfod_compress.study.pooled import pooled
 from tfod_compress.study.recoveries import recoveries
+from tfod_compress.support.files import write_json
 
 SUMMARISED = ("weighted_map", "map", "f1", "coco.AP")
 

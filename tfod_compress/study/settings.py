@@ -3,7 +3,7 @@
 import dataclasses
 import fnmatch
 
-from tfod_compress import rate_matching
+from tfod_compress.codecs import rate_matching
 
 STRONGEST = "strongest"  # in the place of a record set's name: the last one of each codec
 

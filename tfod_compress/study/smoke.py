@@ -5,11 +5,11 @@ from typing import Annotated
 
 import pydantic
 
-from tfod_compress import pipeline_config
 from tfod_compress.learned import MODELS
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
 from tfod_compress.study.schema import PUBLISHED, Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
+from tfod_compress.tasks.detection.config import pipeline_config
 
 PATH = pipeline_config.TEMPLATES / "smoke.yaml"
 

@@ -8,10 +8,11 @@ import os
 import pathlib
 import re
 
-from tfod_compress import __version__, pipeline_config
-from tfod_compress.errors import InputError
-from tfod_compress.files import write_json
+from tfod_compress import __version__
 from tfod_compress.study.graph import template_text
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import write_json
+from tfod_compress.tasks.detection.config import pipeline_config
 
 
 def stamp_path(workdir, node):

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
-from tfod_compress.errors import InputError
-from tfod_compress.files import atomic_file, write_json
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file, write_json
 from tfod_compress.synthetic.damage import KINDS, damaged
 from tfod_compress.synthetic.parameters import SceneParameters
 from tfod_compress.synthetic.picture import Painter

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfod_compress.errors import InputError
+from tfod_compress.support.errors import InputError
 
 CLASS_NAMES = ("PassengerCar", "Truck", "Van", "Bus", "Pedestrian", "Bicycle", "Motorbike")
 

@@ -1,0 +1,99 @@
+"""Which frames a detector was trained on, so that no number is made from them by mistake. No TensorFlow.
+
+A model folder's pipeline.config names the records that it was trained on and the checkpoint that it started from, whose
+folder has a config of its own, and so on back to random weights or a published model, whose frames nobody has. The
+record sets' images.csv then say which frames those were.
+"""
+
+import csv
+import dataclasses
+import pathlib
+import re
+
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import pipeline_config
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedFrames:
+    """The frames that a checkpoint has seen.
+
+    Attributes:
+      frames: {key: record set folder}; a key is (source_id, width, height, CRC-32C of the pixels, or "" where the
+        version that made the record set did not note it).
+      unknown: record set folders that are named, but no longer there to tell.
+    """
+
+    frames: dict
+    unknown: tuple
+
+    def among(self, record_set, split) -> list[str]:
+        """source_ids of a record set's split that the checkpoint was trained on."""
+        seen = {key[:3]: set() for key in self.frames}
+        for *name, crc in self.frames:
+            seen[tuple(name)].add(crc)
+        found = []
+        for *name, crc in _rows(record_set.path, (split,)):
+            known = seen.get(tuple(name), ())
+            # Where either side has no checksum, a frame of the same name and size counts as the same.
+            if crc in known or (known and (not crc or "" in known)):
+                found.append(name[0])
+        return found
+
+
+def of_checkpoint(prefix: str, config_path: str | pathlib.Path) -> TrainedFrames:
+    """The frames that a checkpoint and those that it started from were trained on.
+
+    Args:
+      prefix: of the checkpoint, such as model/ckpt-3.
+      config_path: the model's pipeline.config, for a checkpoint that has none beside it.
+
+    Raises:
+      InputError: a pipeline.config on the way cannot be read.
+    """
+    beside = pathlib.Path(prefix).parent / "pipeline.config"
+    path = beside if beside.is_file() else pathlib.Path(config_path)
+    return of_config(pipeline_config.read(path)) if path.is_file() else TrainedFrames({}, ())
+
+
+def of_config(config) -> TrainedFrames:
+    """As `of_checkpoint`, for a TrainEvalPipelineConfig: what it trains on, and what its start was trained on.
+
+    Raises:
+      InputError: a pipeline.config on the way cannot be read.
+    """
+    frames, unknown, seen = {}, [], set()
+    while config is not None:
+        for folder, splits in _folders(config.train_input_reader.tf_record_input_reader.input_path).items():
+            try:
+                for key in _rows(folder, splits):
+                    frames.setdefault(key, str(folder))
+            except InputError:
+                unknown.append(str(folder))
+        start = config.train_config.fine_tune_checkpoint
+        path = pathlib.Path(start).resolve().parent / "pipeline.config" if start else None
+        config = pipeline_config.read(path) if path and path not in seen and path.is_file() else None
+        seen.add(path)
+    return TrainedFrames(frames, tuple(dict.fromkeys(unknown)))
+
+
+def _folders(patterns):
+    """{record set folder: {split}} of the shards that a reader names."""
+    found = {}
+    for pattern in patterns:
+        match = re.match(r"(\w+)-", pathlib.Path(pattern).name)
+        if match:
+            found.setdefault(pathlib.Path(pattern).parent, set()).add(match.group(1))
+    return found
+
+
+def _rows(folder, splits):
+    """Yields (source_id, width, height, checksum) of some splits' frames."""
+    path = pathlib.Path(folder) / "images.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["split"] in splits:
+                    yield row["source_id"], int(row["width"]), int(row["height"]), row.get("pixels_crc32c") or ""
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); make the record set again") from error

@@ -1,0 +1,1 @@
+"""What is said about numbers: intervals, paired differences, margins. Any score, no task."""

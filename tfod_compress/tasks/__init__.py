@@ -1,0 +1,1 @@
+"""One folder a task: what is labelled, predicted and measured. Object detection is the first."""

@@ -1,0 +1,1 @@
+"""Object detection on the TensorFlow Object Detection API: detectors, their configs, their metrics."""

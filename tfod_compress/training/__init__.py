@@ -1,0 +1,1 @@
+"""The training loop and its parts: batches, one step, checkpoints, logs, evaluation while it runs."""

@@ -1,0 +1,1 @@
+"""Training of learned codecs: frames, the loop, one model for each lambda."""

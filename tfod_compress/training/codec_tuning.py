@@ -1,0 +1,152 @@
+"""Training with a learned codec in front of the detector: what the loop needs to know of it, and what it leaves.
+
+    model_main_tf2.py --pipeline_config_path F --model_dir D --codec_model runs/bmshj2018 --codec_regime joint_ft \
+        --codec_beta 0.5
+
+D/codec is the tuned codec, a model folder like any other, written whenever training ends well or is asked to stop.
+Checkpoints hold the codec's variables below model/codec/, beside the detector's, and D/pipeline.config is the plain
+detector's: whoever evaluates or exports D takes the detector alone. This module imports TensorFlow when it computes.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+from tfod_compress.learned import model_folder
+from tfod_compress.support.errors import InputError
+
+FOLDER = "codec"  # in the run's folder
+
+
+@dataclasses.dataclass(frozen=True)
+class CodecTuning:
+    """What is tuned with which weights.
+
+    Attributes:
+      base: `model_folder.Description` of the codec that the run starts from.
+      regime: a name in `codec_in_front.REGIMES`.
+      beta: weight of the bits per pixel in the loss.
+      lmbda: weight of the mean squared error over samples in [0, 255].
+    """
+
+    base: model_folder.Description
+    regime: str
+    beta: float
+    lmbda: float = 0.0
+
+    @property
+    def described(self):
+        """For run.json: {name: JSON value}."""
+        return {"folder": str(self.base.folder), "codec": self.base.codec, "model_hash": self.base.model_hash,
+                "regime": self.regime, "beta": self.beta, "lmbda": self.lmbda}
+
+    @property
+    def hparams(self):
+        """For TensorBoard: {name: str or number}."""
+        return {"codec_base": self.base.model_hash[:8], "codec_regime": self.regime, "beta": self.beta,
+                "lmbda": self.lmbda}
+
+    def check(self, config, path, strategy):
+        """Refuses what cannot work, before anything is built.
+
+        Args:
+          config: TrainEvalPipelineConfig.
+          path: its file, for messages.
+          strategy: tf.distribute.Strategy.
+
+        Raises:
+          InputError: unknown regime; weights below 0; a moving average; several devices; a detector that is to be
+            frozen and starts from random weights, or whose batch normalisation cannot be frozen.
+        """
+        from tfod_compress.tasks.detection.config import pipeline_config
+        from tfod_compress.training import codec_in_front
+
+        codec_in_front.check(self.regime, self.beta, self.lmbda)
+        if strategy.num_replicas_in_sync > 1:
+            raise InputError(f"--codec_model: on one device so far, and here are {strategy.num_replicas_in_sync}; set "
+                             "CUDA_VISIBLE_DEVICES to one of them")
+        if pipeline_config.uses_moving_average(config):
+            raise InputError(f"{path}: use_moving_average does not go with --codec_model; set it to false")
+        if self._detector_is_frozen and not config.train_config.fine_tune_checkpoint:
+            raise InputError(f"{path}: {self.regime} tunes a codec through a frozen detector, which must be a trained "
+                             "one; make the config with --checkpoint")
+        self.detector_config(config)
+
+    def detector_config(self, config):
+        """The config that the detector is built from: its batch normalisation is frozen where the detector is."""
+        from tfod_compress.training import codec_in_front
+
+        if not self._detector_is_frozen:
+            return config
+        frozen = type(config)()
+        frozen.CopyFrom(config)
+        codec_in_front.freeze(frozen)
+        return frozen
+
+    def put_in_front(self, detector):
+        """The codec goes in front of a detector whose variables exist; see `codec_in_front.put_in_front`."""
+        from tfod_compress.learned import coder
+        from tfod_compress.training import codec_in_front
+
+        codec, _ = coder.load(self.base)
+        codec_in_front.put_in_front(detector, codec, self.regime, beta=self.beta, lmbda=self.lmbda)
+
+    def publish(self, model_dir, detector, step):
+        """Writes the tuned codec as MODEL_DIR/codec; returns a line for a person."""
+        from tfod_compress.training import codec_in_front
+
+        tuning = {"regime": self.regime, "beta": self.beta, "lmbda": self.lmbda, "steps": step, "command": sys.argv}
+        made = codec_in_front.publish(pathlib.Path(model_dir) / FOLDER, detector.codec, self.base,
+                                      {"end_to_end": tuning})
+        return (f"{made.folder}: {made.codec} {made.model_hash[:8]}, made from {self.base.model_hash[:8]} by {step} "
+                f"steps of {self.regime}")
+
+    @property
+    def _detector_is_frozen(self):
+        from tfod_compress.training import codec_in_front
+
+        return not codec_in_front.REGIMES[self.regime][1]
+
+
+def one_model(path):
+    """`model_folder.Description` of the one model in a folder.
+
+    Raises:
+      InputError: none, damaged, or a folder with several, which are listed.
+    """
+    path = pathlib.Path(path)
+    if not (path / model_folder.DESCRIPTION).is_file():
+        inside = sorted(child.parent.name for child in path.glob(f"*/{model_folder.DESCRIPTION}"))
+        if inside:
+            raise InputError(f"{path}: a folder of models; name one of them: {', '.join(inside)} (--codec_model)")
+    return model_folder.read(path)
+
+
+def check_same(model_dir, tuning):
+    """Refuses to go on with another codec, regime or weights than a run was started with.
+
+    Args:
+      model_dir: the run's folder.
+      tuning: CodecTuning, or None for a run without a codec.
+
+    Raises:
+      InputError: they differ from run.json's.
+    """
+    try:
+        record = json.loads((pathlib.Path(model_dir) / "run.json").read_text(encoding="utf-8"))
+        before = record.get("codec")
+    except (OSError, ValueError, AttributeError):
+        return
+    now = tuning.described if tuning else None
+    if not before and not now:
+        return
+    if not before or not now:
+        had, has = ("a", "none") if before else ("no", "one")
+        raise InputError(f"{model_dir}: was started with {had} codec in front of the detector, and now there is {has} "
+                         "(--codec_model); name another --model_dir")
+    names = [name for name in ("model_hash", "regime", "beta", "lmbda") if before.get(name) != now[name]]
+    if names:
+        told = ", ".join(f"{name} {before.get(name)} then, {now[name]} now" for name in names)
+        raise InputError(f"{model_dir}: was started with another codec tuning ({told}); give the same --codec_ flags, "
+                         "or name another --model_dir")

@@ -1,0 +1,170 @@
+"""Evaluation while a detector trains: in the same process, on the very weights that train."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+
+import tensorflow as tf
+
+from tfod_compress import evaluation
+from tfod_compress.evaluation import trained_frames
+from tfod_compress.records import RecordSet
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.tasks.detection.detector import Detector
+
+METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
+
+
+class Evaluations:
+    """Evaluates a run's checkpoints on record sets, keeps the best one, and says when to stop.
+
+    Args:
+      model_dir: receives evaluations/step-<N>/<record set>/ and best/.
+      config: the run's TrainEvalPipelineConfig.
+      config_path: its file, for messages.
+      record_sets: folders of record sets with a val split; names must differ.
+      best_metric: one of METRICS of the first record set, or "<record set>:<metric>".
+      patience: stop after so many evaluations without a better one, or None.
+
+    Raises:
+      InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
+        trains on.
+    """
+
+    def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
+        self.model_dir, self.patience = pathlib.Path(model_dir), patience
+        self.sets = record_sets = _open(record_sets)
+        self.detector = None
+        name, _, metric = best_metric.rpartition(":")
+        self.best_of, self.metric = name or record_sets[0].name, metric
+        if self.metric not in METRICS:
+            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(METRICS)}")
+        if self.best_of not in [record_set.name for record_set in record_sets]:
+            raise InputError(f"--best_metric {best_metric}: {self.best_of} is not among the record sets evaluated")
+        for record_set in record_sets:
+            evaluation.check_label_map(config, config_path, record_set)
+            if not record_set.files("val"):
+                raise InputError(f"{record_set.path}: has no val frames to evaluate on")
+        evaluation.training_frames(trained_frames.of_config(config), record_sets, "val", "this run")
+
+    def run(self, model, step, prefix):
+        """Evaluates the present weights.
+
+        Args:
+          model: the DetectionModel that trains.
+          step: how many steps it has made.
+          prefix: the checkpoint that was just saved of it.
+
+        Returns:
+          {record set name: {metric of METRICS: float or None}}.
+        """
+        if self.detector is None:
+            self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
+        results = evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
+                                      detector=self.detector)
+        return {name: {metric: _value(result, metric) for metric in METRICS} for name, result in results.items()}
+
+    def folder(self, step):
+        """Where the results of a step's evaluation are, a folder for each record set."""
+        return self.model_dir / "evaluations" / f"step-{step}"
+
+    def done(self, step, history):
+        """Whether `history`, the rows of metrics.jsonl, holds the evaluation of a step."""
+        return any(found == step for _, found in self._values(history))
+
+    def _values(self, history):
+        """[(value that the best is chosen by, step)] of all evaluations."""
+        key = f"eval/{self.best_of}/{self.metric}"
+        return [(row[key], row["step"]) for row in history if key in row]
+
+    def keep_if_best(self, step, prefix, history):
+        """Copies a checkpoint into best/ if no earlier evaluation in `history` reached its value.
+
+        Args:
+          step: its step.
+          prefix: the checkpoint.
+          history: the rows of metrics.jsonl, this evaluation's included.
+
+        Returns:
+          A line for a person.
+
+        Raises:
+          InputError: the metric is undefined on that record set, such as without a single box.
+        """
+        values = self._values(history)
+        if not self.done(step, history):
+            raise InputError(f"{self.best_of}: {self.metric} is undefined on its val frames; choose another "
+                             "--best_metric")
+        value, best = self.best(history)
+        if best == step:
+            self._copy(step, pathlib.Path(prefix), value)
+            return f"step {step}: {self.metric} {value:.4f} on {self.best_of}, the best so far; kept in best/"
+        return (f"step {step}: {self.metric} {values[-1][0]:.4f} on {self.best_of}; the best is {value:.4f} at step "
+                f"{best}")
+
+    def best(self, history):
+        """(value, step) of the best evaluation in the rows of metrics.jsonl, the first of equals."""
+        return max(self._values(history), key=lambda pair: (pair[0], -pair[1]))
+
+    def exhausted(self, history):
+        """Whether the last `patience` evaluations brought nothing better than one before them."""
+        values = [value for value, _ in self._values(history)]
+        return (self.patience is not None and len(values) > self.patience
+                and max(values[-self.patience:]) <= max(values[:-self.patience]))
+
+    def _copy(self, step, prefix, value):
+        """best/ as a model folder of its own; the checkpoint that it names is always whole."""
+        folder = self.model_dir / "best"
+        folder.mkdir(exist_ok=True)
+        for path in sorted(prefix.parent.glob(f"{prefix.name}.*"), key=lambda path: path.suffix == ".index"):
+            with open(path, "rb") as source, atomic_file(folder / path.name) as copy:
+                shutil.copyfileobj(source, copy)
+        shutil.copyfile(self.model_dir / "pipeline.config", folder / "pipeline.config")
+        with atomic_file(folder / "checkpoint", "w") as file:
+            file.write(f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n')
+        write_json(folder / "best.json", {"step": step, "record_set": self.best_of, "metric": self.metric,
+                                          "value": value})
+        for path in folder.glob("ckpt-*"):
+            if not path.name.startswith(f"{prefix.name}."):
+                path.unlink()
+
+
+class SharedDetector(Detector):
+    """A Detector on the weights of a model that is being trained; there is nothing to restore."""
+
+    def __init__(self, pipeline_config_path, model):
+        with not_training(model):
+            super().__init__(pipeline_config_path, model)
+
+    def restore(self, checkpoint):
+        """Does nothing: the weights that train are those that were just saved."""
+        return str(checkpoint)
+
+
+@contextlib.contextmanager
+def not_training(model):
+    """While it lasts, what is traced of a model is its inference (as the OD API's evaluation loop does it)."""
+    model._is_training = False
+    tf.keras.backend.set_learning_phase(False)
+    try:
+        yield
+    finally:
+        model._is_training = True
+        tf.keras.backend.set_learning_phase(True)
+
+
+def _open(paths):
+    sets = [RecordSet(path) for path in paths]
+    if not sets:
+        raise InputError("--eval_every needs --eval_records, the record sets to evaluate on")
+    if len({record_set.name for record_set in sets}) < len(sets):
+        raise InputError(f"--eval_records {', '.join(map(os.fspath, paths))}: two have one name")
+    return sets
+
+
+def _value(result, metric):
+    for part in metric.split("/"):
+        result = result[part]
+    return result["value"] if isinstance(result, dict) else result

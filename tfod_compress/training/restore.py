@@ -1,0 +1,77 @@
+"""Starting weights of a fine-tuning run: restored strictly, through the OD API's own choice of what to restore.
+
+That choice is little for type `detection`: the feature extractors alone. Faster R-CNN's region proposals and SSD's box
+encodings know no classes either, so that they fit a detector of other classes; on request they come along.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import pipeline_config
+
+
+def start_from(model, checkpoint, kind="detection", with_heads=False):
+    """Restores the weights of another run into a model whose variables exist.
+
+    Args:
+      model: a DetectionModel of the OD API.
+      checkpoint: a model folder or a checkpoint prefix.
+      kind: fine_tune_checkpoint_type: "detection", "classification" or "full"; "" is "detection".
+      with_heads: with "detection", also whatever else of the model the checkpoint holds in the same shape.
+
+    Returns:
+      {reference of a variable that keeps its initial value: why}.
+
+    Raises:
+      InputError: the checkpoint lacks a variable of this model that the type stands for, or changed none.
+    """
+    kind = kind or "detection"
+    if with_heads and kind != "detection":
+        raise InputError(f"the heads are carried over with fine_tune_checkpoint_type detection, not {kind}")
+    prefix = pipeline_config.latest_checkpoint(checkpoint)
+    before = [variable.numpy() for variable in model.variables]
+    try:
+        objects = model.restore_from_objects(fine_tune_checkpoint_type=kind)
+        tf.train.Checkpoint(**objects).restore(prefix).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+        raise InputError(f"{prefix}: does not hold the weights of this detector: {str(error)[:300]}") from error
+    held = _held(prefix, tf.train.Checkpoint(**objects))
+    rest = {variable.ref(): f"not what type {kind} restores" for variable in model.variables
+            if variable.ref() not in held}
+    if with_heads:
+        rest = _carry_over(prefix, model, skip=held)
+    if all(np.array_equal(value, variable.numpy())
+           for value, variable in zip(before, model.variables, strict=True)):
+        raise InputError(f"{prefix}: restoring it changed no weight; is fine_tune_checkpoint_type right?")
+    return rest
+
+
+def _carry_over(prefix, model, skip):
+    """Restores what fits of the variables that are not in `skip`; {reference: why} of those that do not."""
+    reader = tf.train.load_checkpoint(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    held = _held(prefix, tf.train.Checkpoint(model=model))
+    rest = {}
+    for variable in model.variables:
+        if variable.ref() in skip:
+            continue
+        key = held.get(variable.ref())
+        if key is None:
+            rest[variable.ref()] = "not in the checkpoint"
+        elif shapes[key] != variable.shape.as_list():
+            rest[variable.ref()] = f"of shape {shapes[key]} in the checkpoint, {variable.shape.as_list()} here"
+        else:
+            variable.assign(reader.get_tensor(key))
+    return rest
+
+
+def _held(prefix, root):
+    """{reference of a variable below `root`: its key} for those that a checkpoint has at the same place."""
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+    graph = trackable_object_graph_pb2.TrackableObjectGraph()
+    graph.ParseFromString(tf.train.load_checkpoint(prefix).get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    return {found.ref(): graph.nodes[node].attributes[0].checkpoint_key
+            for node, found in tf.train.CheckpointView(prefix).match(root).items()
+            if isinstance(found, tf.Variable) and graph.nodes[node].attributes}
