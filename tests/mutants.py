@@ -36,19 +36,20 @@ _COMPARISONS = "tfod_compress/study/comparisons.py"
 _FINDINGS = "tfod_compress/report/differences.py"
 _SAFE = "tfod_compress/report/safe_compression.py"
 
-_MEASURED = "tests/test_make_tfrecords.py::test_psnr_is_measured_of_as_many_frames_as_asked_for"
-_SHARES = "tests/test_splits.py::test_shares_are_met_and_no_split_is_empty"
-_GROUPS = "tests/test_splits.py::test_groups_of_any_size_stay_together_near_the_share"
-_ORDER = "tests/test_splits.py::test_the_assignment_does_not_depend_on_the_order_of_frames"
-_FOLDS = "tests/test_splits.py::test_folds_hold_as_many_frames_as_groups_of_any_size_allow"
-_UNITS = "tests/test_jackknife.py::test_units_are_sequences_where_there_are_some_and_never_more_than_that"
-_BY_HAND = "tests/test_jackknife.py::test_of_a_mean_it_is_students_interval"
-_NOT_WORSE = "tests/test_jackknife.py::test_not_worse_is_the_whole_interval_above_the_margin_from_ten_units_on"
-_COMPARED = "tests/test_study_left_out.py::test_comparisons_are_those_of_the_files_and_name_their_sides"
-_SEQUENCE = "tests/test_report_safe.py::test_the_first_quality_that_is_not_safe_ends_the_test"
-_NEAR = "tests/test_splits.py::test_frames_are_near_up_to_a_number_of_bits"
-_FRAME_RATES = "tests/test_rate_search.py::test_every_target_of_a_frame_is_met"
-_SET_RATES = "tests/test_rate_search.py::test_every_target_of_a_set_is_met"
+_MEASURED = "tests/records/test_make_tfrecords.py::test_psnr_is_measured_of_as_many_frames_as_asked_for"
+_SHARES = "tests/records/test_splits.py::test_shares_are_met_and_no_split_is_empty"
+_GROUPS = "tests/records/test_splits.py::test_groups_of_any_size_stay_together_near_the_share"
+_ORDER = "tests/records/test_splits.py::test_the_assignment_does_not_depend_on_the_order_of_frames"
+_FOLDS = "tests/records/test_splits.py::test_folds_hold_as_many_frames_as_groups_of_any_size_allow"
+_UNITS = "tests/statistics/test_jackknife.py::test_units_are_sequences_where_there_are_some_and_never_more_than_that"
+_BY_HAND = "tests/statistics/test_jackknife.py::test_of_a_mean_it_is_students_interval"
+_NOT_WORSE = ("tests/statistics/test_jackknife.py::"
+              "test_not_worse_is_the_whole_interval_above_the_margin_from_ten_units_on")
+_COMPARED = "tests/study/test_study_left_out.py::test_comparisons_are_those_of_the_files_and_name_their_sides"
+_SEQUENCE = "tests/report/test_report_safe.py::test_the_first_quality_that_is_not_safe_ends_the_test"
+_NEAR = "tests/records/test_splits.py::test_frames_are_near_up_to_a_number_of_bits"
+_FRAME_RATES = "tests/codecs/test_rate_search.py::test_every_target_of_a_frame_is_met"
+_SET_RATES = "tests/codecs/test_rate_search.py::test_every_target_of_a_set_is_met"
 
 _BY_SEED = 'hashlib.sha256(f"{seed}/{key}".encode()).digest())'
 
@@ -56,19 +57,19 @@ MUTANTS = {
     # Numbers of one evaluation.
     "a score at the threshold is left out of F1": Mutant(
         _SCORES, "matches.d_score >= self.score_threshold", "matches.d_score > self.score_threshold",
-        "tests/test_metrics.py::test_a_score_at_the_threshold_counts"),
+        "tests/tasks/detection/test_metrics.py::test_a_score_at_the_threshold_counts"),
     "a score at the threshold is left out of the confusion matrix": Mutant(
         _ERRORS, "(matches.d_score >= score_threshold)", "(matches.d_score > score_threshold)",
-        "tests/test_metrics_errors.py::test_a_score_at_the_threshold_counts"),
+        "tests/tasks/detection/test_metrics_errors.py::test_a_score_at_the_threshold_counts"),
     "tide gives an object to its worst-scored claimant": Mutant(
         _ERRORS, "np.argsort(-scores[indices]", "np.argsort(scores[indices]",
-        "tests/test_metrics_errors.py::test_an_object_is_given_to_its_best_scored_claimant"),
+        "tests/tasks/detection/test_metrics_errors.py::test_an_object_is_given_to_its_best_scored_claimant"),
 
     # Splits.
     "a group is the whole match": Mutant(
         _SPLITS, "return found.group(1) if pattern.groups and found.group(1) is not None else found.group(0)",
         "return found.group(0)",
-        "tests/test_sequences.py::test_a_split_that_parts_sequences_is_refused_and_lists_that_do_are_told"),
+        "tests/records/test_sequences.py::test_a_split_that_parts_sequences_is_refused_and_lists_that_do_are_told"),
     "groups are assigned without a seed": Mutant(
         _SPLITS, f"order = sorted(sizes, key=lambda key: {_BY_SEED}", "order = sorted(sizes)", _ORDER),
     "no group is kept for the splits to come": Mutant(
@@ -137,19 +138,19 @@ MUTANTS = {
         _JACKKNIFE, "    if groups is not None:", "    if groups is not None and len(np.unique(groups)) > 2:", _UNITS),
     "an accuracy is not widened for its bias": Mutant(
         _JACKKNIFE, "for centre in (value, corrected)]", "for centre in (value, value)]",
-        "tests/test_jackknife.py::test_an_accuracy_stays_within_its_range_and_holds_its_corrected_value"),
+        "tests/statistics/test_jackknife.py::test_an_accuracy_stays_within_its_range_and_holds_its_corrected_value"),
     "a ratio is told whatever it is divided by": Mutant(
         _JACKKNIFE, "return (low if value > 0 else -high) >= SURE * abs(value) > 0", "return True",
-        "tests/test_jackknife.py::test_no_ratio_of_a_small_denominator_is_told"),
+        "tests/statistics/test_jackknife.py::test_no_ratio_of_a_small_denominator_is_told"),
     "a study's differences have their sides swapped": Mutant(
         _COMPARISONS, "jackknife.difference(a - b)", "jackknife.difference(b - a)", _COMPARED),
     "of several seeds the best decides": Mutant(
         _FINDINGS, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
         "return max(-1.0 if c.low is None else c.low for c in self.comparisons)",
-        "tests/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
+        "tests/report/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
     "too few frames to tell count as worse": Mutant(
         _SAFE, "return WORSE if difference.high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
     "folds are judged one by one": Mutant(
         _FINDINGS, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
-        "tests/test_report.py::test_folds_are_judged_by_their_frames_together"),
+        "tests/report/test_report.py::test_folds_are_judged_by_their_frames_together"),
 }

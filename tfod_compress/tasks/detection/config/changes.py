@@ -8,8 +8,8 @@ from tfod_compress.support.errors import InputError
 
 _SHORT = re.compile(r"\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)+)\s*([:{])(.*)", re.DOTALL | re.IGNORECASE)
 
-# Fields of the config that neither our training nor what it runs of the OD API reads (tests/test_training.py watches
-# them), with what to set instead. The end of a path, or a field of the config itself.
+# Fields of the config that neither our training nor what it runs of the OD API reads (tests/training/test_training.py
+# watches them), with what to set instead. The end of a path, or a field of the config itself.
 IGNORED = {
     "graph_rewriter": "quantisation-aware training is TF1's",
     "train_config.batch_queue_capacity": "set train_input_reader.num_prefetch_batches",

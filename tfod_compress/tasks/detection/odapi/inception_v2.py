@@ -2,7 +2,8 @@
 
 The network is Ioffe and Szegedy's batch-normalised Inception (https://arxiv.org/abs/1502.03167, appendix) as slim
 builds it (nets/inception_v2.py): a separable first convolution, 3x3 pairs for 5x5, concatenated branches. From the
-same weights it computes the same numbers as TF1's `ssd_inception_v2` and `faster_rcnn_inception_v2` (tests/odapi).
+same weights it computes the same numbers as TF1's `ssd_inception_v2` and `faster_rcnn_inception_v2`
+(tests/tasks/detection/odapi).
 """
 
 import tensorflow as tf
