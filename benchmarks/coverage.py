@@ -36,8 +36,8 @@ def main():
 def simulate(kind, sizes, trials, frames=10, seed=0):
     """Yields ((units, metric), (share held of detector 0, of 1, of the difference, share of false safe))."""
     from tfod_compress.statistics import jackknife
+    from tfod_compress.statistics.intervals import left_out
     from tfod_compress.tasks.detection.metrics import METRICS, Matches
-    from tfod_compress.tasks.detection.metrics.intervals import left_out
     from tfod_compress.tasks.detection.metrics.scores import Scorer
 
     truth, found = population(POPULATION, frames, KINDS[kind], seed)

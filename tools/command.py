@@ -45,8 +45,8 @@ def numbers(flag, texts):
 
 
 def margin(flag, text):
-    """metrics.Margin of a flag's text, such as "0.02" or "5%"; UsageError where it is none."""
-    from tfod_compress.tasks.detection.metrics import Margin
+    """statistics.margin.Margin of a flag's text, such as "0.02" or "5%"; UsageError where it is none."""
+    from tfod_compress.statistics.margin import Margin
 
     try:
         return Margin.parse(text)

@@ -31,12 +31,13 @@ def main(files):
     margin = None if _MARGIN.value is None else command.margin("margin", _MARGIN.value)
     from rich import console, table
 
+    from tfod_compress.support import text
     from tfod_compress.tasks.detection import metrics
 
     everything = metrics.load_ground_truth(_GROUND_TRUTH.value, _SPLIT.value)
     truth, detections = metrics.load_together(files, everything)
     if truth is not everything:
-        print(f"note: compared on the classes that both cover: {metrics.listed(truth.class_names.values(), 10)}",
+        print(f"note: compared on the classes that both cover: {text.listed(truth.class_names.values(), 10)}",
               file=sys.stderr)
     for file, found in zip(files, detections, strict=True):
         if found.dropped:
@@ -44,7 +45,7 @@ def main(files):
                   file=sys.stderr)
         empty = metrics.images_without(found, truth)
         if empty:
-            print(f"note: {file} has nothing on {metrics.listed(empty)}", file=sys.stderr)
+            print(f"note: {file} has nothing on {text.listed(empty)}", file=sys.stderr)
     result = metrics.compare(truth, *detections, score_threshold=_THRESHOLD.value, margin=margin)
     shown = table.Table(caption=f"{result['images']} images; intervals by leaving out each of {result['units']} "
                         f"{result['unit']}s; F1 at score {_THRESHOLD.value:g}", caption_justify="left")

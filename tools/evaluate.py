@@ -116,7 +116,7 @@ def _evaluate():
 def _measure():
     """--metrics_from."""
     from tfod_compress import evaluation
-    from tfod_compress.tasks.detection import metrics
+    from tfod_compress.support import text
 
     result = evaluation.metrics_from(
         _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
@@ -124,7 +124,7 @@ def _measure():
     empty = result["images_without_detections"]
     if empty["count"]:
         print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
-              f"{metrics.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
+              f"{text.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
     _table([("", result)])
 
 

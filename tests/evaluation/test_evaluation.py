@@ -63,7 +63,7 @@ def test_writes_detections_and_metrics_once(world, tmp_path):
     results = evaluation.evaluate(config, folder / "model", sets, tmp_path, score_threshold=0.3,
                                   detector=detector)
     assert list(results) == ["jpeg-q95", "jpeg-q5"]
-    assert detector.traces == 1
+    assert detector._detect.experimental_get_tracing_count() == 1
     for name, result in results.items():
         assert result == json.loads((tmp_path / name / "metrics.json").read_text())
         for metric in (result["weighted_map"], result["map"], result["f1"], result["coco"]["AP"]):
@@ -153,7 +153,7 @@ def test_frames_of_several_sizes(world, tmp_path, resizer):
         assert boxes.min() >= 0 and boxes.max() <= 1
         # Boxes span the image itself and not the padding around it.
         assert boxes[:, 2].max() > 0.9 and boxes[:, 3].max() > 0.9
-    assert detector.traces == 1
+    assert detector._detect.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

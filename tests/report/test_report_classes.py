@@ -27,7 +27,7 @@ from tfod_compress.report import (
     tables,
 )
 from tfod_compress.report.study_folder import read_study
-from tfod_compress.tasks.detection.metrics import Margin
+from tfod_compress.statistics.margin import Margin
 
 COCO = label_map.load("coco")
 CLASSES = {"matched": {"car": "PassengerCar", "taxi": "PassengerCar", "truck": "Truck", "bus": "Bus",

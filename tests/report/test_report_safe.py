@@ -9,7 +9,7 @@ from tests import report_study
 from tfod_compress import report
 from tfod_compress.report import differences, findings, published, safe_compression, study_folder, words
 from tfod_compress.report.study_folder import read_study
-from tfod_compress.tasks.detection.metrics import Margin
+from tfod_compress.statistics.margin import Margin
 
 
 @pytest.fixture(scope="module")

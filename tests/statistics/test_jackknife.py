@@ -6,9 +6,9 @@ from scipy import stats
 
 from tests.detection_data import make, take
 from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.intervals import not_worse
 from tfod_compress.tasks.detection import metrics
 from tfod_compress.tasks.detection.metrics import Detections
-from tfod_compress.tasks.detection.metrics.intervals import not_worse
 from tfod_compress.tasks.detection.metrics.summary import summarise
 
 
@@ -167,5 +167,5 @@ def test_commands_and_reports_follow_one_rule():
     side = {"regime": "off_the_shelf", "record_set": "a"}
     difference = Difference((Comparison(metric="weighted_map", a=side, b=side, unit="image", units=80, **both),))
     for margin in (-both["low"] - 1e-9, -both["low"] + 1e-9):
-        command = metrics.non_inferiority(truth, worse, found, margin)
+        command = metrics.compare(truth, worse, found, margin=margin)["metrics"]["weighted_map"]["not_worse"]
         assert command["non_inferior"] == (safe_compression.judge(difference, margin) == safe_compression.SAFE)

@@ -9,11 +9,11 @@ import pytest
 from tests import report_study
 from tests.detection_data import make, take
 from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.intervals import left_out
 from tfod_compress.study.comparisons import compare_all
 from tfod_compress.study.left_out import pool
 from tfod_compress.study.recoveries import recoveries
 from tfod_compress.tasks.detection import metrics
-from tfod_compress.tasks.detection.metrics.intervals import left_out
 from tfod_compress.tasks.detection.metrics.scores import Scorer
 
 

@@ -1,4 +1,4 @@
-"""Runs training steps on two virtual CPU devices, in parts, and in other precisions: python -m tests.training.device_checks OUT.
+"""Training steps on two virtual CPU devices, in parts, in other precisions: python -m tests.training.device_checks OUT.
 
 A process of its own, because devices have to be divided before TensorFlow's first op. Writes JSON:
 {case: {"losses": [{name: value}, …], "weights": largest difference from one device's weights, "moved": …}}.

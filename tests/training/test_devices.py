@@ -22,8 +22,9 @@ TOTAL = "Loss/total_loss"
 def report(tmp_path_factory):
     """What device_checks found in a process of its own."""
     output = tmp_path_factory.mktemp("devices") / "report.json"
-    done = subprocess.run([sys.executable, "-m", "tests.training.device_checks", str(output)], cwd=ROOT, capture_output=True,
-                          text=True, timeout=3000, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"})
+    done = subprocess.run([sys.executable, "-m", "tests.training.device_checks", str(output)], cwd=ROOT,
+                          capture_output=True, text=True, timeout=3000,
+                          env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(output.read_text())
 

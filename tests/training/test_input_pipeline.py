@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfod_compress.frames import bmp
 from tfod_compress.records import RecordSet
 from tfod_compress.records.conversion import convert
 from tfod_compress.tasks.detection.config import pipeline_config
@@ -128,8 +129,6 @@ def test_workers_and_replicas_share_each_batch(data):
 def test_bitmaps_of_any_width_come_back(width):
     import tensorflow as tf
 
-    from tfod_compress.training import batches as input_pipeline
-
     rgb = np.random.default_rng(width).integers(0, 256, (5, width, 3), np.uint8)
-    found = tf.io.decode_image(input_pipeline.bitmap(rgb), channels=3)
+    found = tf.io.decode_image(bmp.encode(rgb), channels=3)
     np.testing.assert_array_equal(found, rgb)

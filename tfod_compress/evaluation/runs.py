@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
 
 import numpy as np
@@ -16,12 +15,12 @@ import numpy as np
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, sha256, write_json
 from tfod_compress.support.progress import Bar
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import metrics, outside_detector, trained_model
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.metrics import classes
-from tfod_compress.tasks.detection.metrics.boxes import listed
 
 _NOTHING = classes.Given()
 
@@ -409,9 +408,8 @@ def _open_all(record_sets):
 
 def _finished(folder, made_from):
     """The metrics in `folder` if they were made from the same inputs and settings, else None."""
-    try:
-        result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    result = read_json(folder / "metrics.json")
+    if result is None:
         return None
     # Earlier versions resampled, with a number of resamples and a seed; what they finished stays.
     earlier = ("resamples", "seed")
@@ -421,6 +419,6 @@ def _finished(folder, made_from):
 
 def _sha256(path):
     try:
-        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        return sha256(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -245,3 +245,12 @@ def _run_lengths(data, header):
     if y < height - 1 or (y == height - 1 and x < width):
         raise BmpError(f"cut off: its runs end in row {y + 1} of {height}")
     return pixels[::-1]
+
+
+def encode(rgb):
+    """uint8 RGB [H, W, 3] as the bytes of a BMP file: 24 bits, bottom-up, rows padded to 4 bytes."""
+    height, width, _ = rgb.shape
+    rows = np.zeros((height, (3 * width + 3) // 4 * 4), np.uint8)
+    rows[:, :3 * width] = rgb[::-1, :, ::-1].reshape(height, 3 * width)
+    return (struct.pack("<2sIHHI", b"BM", 54 + rows.size, 0, 0, 54)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, rows.size, 2835, 2835, 0, 0) + rows.tobytes())

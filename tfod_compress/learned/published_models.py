@@ -6,13 +6,12 @@ No TensorFlow here.
 """
 
 import functools
-import hashlib
 import pathlib
 import re
 import typing
 import urllib.error
 
-from tfod_compress.support import download
+from tfod_compress.support import download, files
 from tfod_compress.support.errors import InputError
 
 ADDRESS = "https://storage.googleapis.com/tensorflow_compression/metagraphs"
@@ -108,11 +107,7 @@ def _sha256(path):
 @functools.lru_cache(maxsize=64)
 def _digest(path, size, changed):
     del size, changed  # a file that was written anew is read anew
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return files.sha256(path)
 
 
 def _published(name, address, folder):

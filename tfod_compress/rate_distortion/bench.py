@@ -12,9 +12,9 @@ from tfod_compress import codecs
 from tfod_compress.frames import find_frames
 from tfod_compress.rate_distortion import bd_rate, curves, measure, table, variants
 from tfod_compress.rate_distortion.qualities import default_qualities
-from tfod_compress.records.workers import end_with_parent
 from tfod_compress.support import progress
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.processes import worker_of
 
 REFERENCE = "jpeg"
 
@@ -152,7 +152,7 @@ def _in_processes(tasks, count):
 
 
 def _start(parent):
-    end_with_parent(parent)
+    worker_of(parent)
     cv2.setNumThreads(1)
 
 

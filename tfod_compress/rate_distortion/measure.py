@@ -16,7 +16,7 @@ from tfod_compress.frames import BrokenFrame, FramePath, contiguous, read_frame
 from tfod_compress.rate_distortion import quality, variants
 from tfod_compress.rate_distortion.quality import libvmaf
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, write_json
 
 COLUMNS = ("image", "codec", "quality", "bytes", "bpp", "psnr_rgb", "ms_ssim", "psnr_hvs", "vmaf", "encode_ms",
            "decode_ms", "settings")
@@ -84,9 +84,9 @@ def key(quality):
 
 def _kept(path, identity):
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         return found["rows"] if found["identity"] == identity else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return {}
 
 

@@ -4,13 +4,12 @@ They lie in `DIR/<record set's name>/<source_id><extension>`; a sequence has the
 `plan.json` among them says what they were made from, as in a record set's manifest.
 """
 
-import json
 import pathlib
 import shutil
 
 from tfod_compress.records import folders
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file, read_json, write_json
 
 _PLAN = "plan.json"
 
@@ -37,9 +36,9 @@ def complete(folder, shard, extension):
 
 def check(folder, plan, overwrite):
     """Raises InputError where `folder` holds something that was not made from `plan` and may not be replaced."""
-    if not folder.exists() or folders.same(_plan(folder), plan):
+    if not folder.exists() or folders.same(read_json(folder / _PLAN), plan):
         return
-    if _plan(folder) is None and any(folder.iterdir()):
+    if read_json(folder / _PLAN) is None and any(folder.iterdir()):
         raise InputError(f"{folder}: holds something else than bitstreams of this program; name another folder with "
                          "--keep_bitstreams")
     if not overwrite:
@@ -49,15 +48,8 @@ def check(folder, plan, overwrite):
 
 def prepare(folder, plan):
     """Makes the folder; bitstreams of another plan go."""
-    if folder.exists() and not folders.same(_plan(folder), plan):
+    if folder.exists() and not folders.same(read_json(folder / _PLAN), plan):
         shutil.rmtree(folder)
     if not folder.exists():
         folder.mkdir(parents=True)
         write_json(folder / _PLAN, plan)
-
-
-def _plan(folder):
-    try:
-        return json.loads((folder / _PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

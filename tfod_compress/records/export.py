@@ -10,7 +10,6 @@ The pixels are those that our detectors see: 8-bit RGB.
 import collections
 import concurrent.futures
 import io
-import json
 import os
 import pathlib
 import shutil
@@ -18,9 +17,8 @@ import struct
 
 from PIL import Image
 
-from tfod_compress.records.shards import file_sha256
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_folder, write_json
+from tfod_compress.support.files import atomic_folder, read_json, sha256, write_json
 from tfod_compress.support.progress import Bar
 
 IMAGES = "images.json"
@@ -47,7 +45,7 @@ def export(record_set, splits, folder, *, label_map=None, annotations=True, repl
     """
     folder = pathlib.Path(folder)
     info = {"description": f"decoded frames of {record_set.name}, {', '.join(splits)}",
-            "manifest_sha256": file_sha256(record_set.path / "manifest.json"), "splits": list(splits),
+            "manifest_sha256": sha256(record_set.path / "manifest.json"), "splits": list(splits),
             "annotations": annotations}
     categories = [{"id": number, "name": name} for number, name in (label_map or record_set.label_map).items()]
     there = _whole(folder, info, categories)
@@ -135,8 +133,8 @@ def _annotations(example, image, before, has_areas):
 def _whole(folder, info, categories):
     """The content of images.json where the folder holds just these frames, else None."""
     try:
-        content = json.loads((folder / IMAGES).read_text(encoding="utf-8"))
+        content = read_json(folder / IMAGES)
         same = content["info"] == info and content["categories"] == categories
         return content if same and all((folder / image["file_name"]).is_file() for image in content["images"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None

@@ -5,15 +5,14 @@ name is always complete. A run that was killed goes on where whole shards end.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 import shutil
-import time
 
+from tfod_compress.support import locks
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, write_json
 
 PLAN = "plan.json"
 RATE = "rate.json"  # the quality that a rate-matched record set was found to need
@@ -37,19 +36,10 @@ def locked(folders):
     """
     with contextlib.ExitStack() as stack:
         for folder in sorted(folders):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            path = folder.with_name(f".{folder.name}.lock")
-            file = stack.enter_context(open(path, "a"))
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise InputError(f"{folder}: another run is making this record set; wait for it, or "
-                                         "choose another --output") from None
-                    time.sleep(0.05)
+            lock = stack.enter_context(locks.held(folder.with_name(f".{folder.name}.lock"), _LOCK_SECONDS))
+            if lock is None:
+                raise InputError(f"{folder}: another run is making this record set; wait for it, or choose another "
+                                 "--output")
         yield
 
 
@@ -73,7 +63,7 @@ def choose(targets, plans, overwrite):
         made = read_manifest(folder).get("plan") if folder.exists() else None
         if folder.exists() and same(made, plans[quality]):
             continue
-        begun = _read(unfinished(folder) / PLAN)
+        begun = read_json(unfinished(folder) / PLAN) or {}
         if not overwrite and folder.exists():
             raise InputError(_differs(folder, made, plans[quality]))
         if not overwrite and begun and begun != plans[quality]:
@@ -91,7 +81,7 @@ def prepare(folder, plan):
     """Makes the growing folder of a record set; what grew there from the same plan stays, anything else goes."""
     growing = unfinished(folder)
     if growing.exists():
-        if _read(growing / PLAN) == plan:
+        if read_json(growing / PLAN) == plan:
             sweep(growing)
             return
         shutil.rmtree(growing)
@@ -102,7 +92,7 @@ def prepare(folder, plan):
 def read_rate(folder, plan):
     """What `write_rate` kept in the growing folder of a record set begun with this plan; {} where there is none."""
     growing = unfinished(folder)
-    return _read(growing / RATE) if _read(growing / PLAN) == plan else {}
+    return (read_json(growing / RATE) or {}) if read_json(growing / PLAN) == plan else {}
 
 
 def write_rate(folder, found):
@@ -149,14 +139,6 @@ def _sync(path):
         os.close(handle)
 
 
-def _read(path):
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
 def _differs(folder, found, plan):
     cure = "--overwrite makes it anew, another --output keeps both"
     if not found:
@@ -173,4 +155,4 @@ def _differs(folder, found, plan):
 
 def read_manifest(folder):
     """The content of a finished record set's manifest.json; {} where it cannot be read."""
-    return _read(pathlib.Path(folder) / "manifest.json")
+    return read_json(pathlib.Path(folder) / "manifest.json") or {}

@@ -12,8 +12,8 @@ from tfod_compress.records import sources
 from tfod_compress.records.example import parse
 from tfod_compress.records.framing import read_records
 from tfod_compress.records.record_set import RecordSet
-from tfod_compress.records.shards import file_sha256
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import sha256
 from tfod_compress.support.text import CLASSES, listed
 
 SMALL, MEDIUM = 32**2, 96**2  # px^2: COCO's bounds between small, medium and large
@@ -123,7 +123,7 @@ def _check_files(records, odd):
         path = records.path / name
         if not path.is_file():
             odd.append(f"{name} is missing")
-        elif file_sha256(path) != digest:
+        elif sha256(path) != digest:
             odd.append(f"{name} is not the file that was made: its SHA-256 differs from the manifest's")
     expected = {*records.manifest["files"], "manifest.json"}
     odd += [f"{path.name} does not belong here" for path in sorted(records.path.iterdir()) if path.name not in expected]

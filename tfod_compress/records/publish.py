@@ -4,7 +4,7 @@ import csv
 
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import shards
-from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file, sha256, write_json
 
 CSV_COLUMNS = {
     "images.csv": ("source_id", "split", "width", "height", "coded_bytes", "bpp", "psnr_db",
@@ -68,7 +68,7 @@ def describe(folder, names, splits, broken, pixels_crcs, label_map, plan, manife
     with atomic_file(folder / "label_map.pbtxt", "w") as file:
         file.write(label_maps.text(label_map))
     for name in (*CSV_COLUMNS, "label_map.pbtxt"):
-        totals["files"][name] = shards.file_sha256(folder / name)
+        totals["files"][name] = sha256(folder / name)
     manifest = {
         **manifest, **totals, "bpp": 8 * totals["coded_bytes"] / totals["pixels"],
         "psnr_db": round(sum(measured) / len(measured), 4) if measured else None, "psnr_frames": len(measured),

@@ -14,7 +14,7 @@ from tfod_compress.labels.boxes import clean
 from tfod_compress.records import bitstreams, coded_frames, example
 from tfod_compress.records.framing import frame as record_frame
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file, sha256, write_json
 
 FLUSH_BYTES = 4_000_000  # written to a shard before the disk is asked to take them
 
@@ -63,24 +63,11 @@ def finished_note(folder, name):
     """The note of a shard that is whole, or None: its bytes are checked against the note."""
     try:
         note = read_note(folder, name)
-        if note["sha256"] == file_sha256(pathlib.Path(folder) / name):
+        if note["sha256"] == sha256(pathlib.Path(folder) / name):
             return note
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
-
-
-def file_sha256(path):
-    """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file):
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):

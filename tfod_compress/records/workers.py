@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import multiprocessing
 import os
-import signal
 import sys
 import time
 
@@ -16,9 +15,9 @@ from tfod_compress.records import coded_frames
 from tfod_compress.records.scan import scan_frame
 from tfod_compress.records.shards import write_shard
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.processes import worker_of
 
 TICK_SECONDS = 0.25
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,17 +172,8 @@ def make_shard(shard):
     write_shard(shard, _codec, _job.labels, _job.min_box_px, _job.max_pixels, _count)
 
 
-def end_with_parent(parent):
-    """Called in a worker: Ctrl-C is the process `parent`'s to answer; and where that is killed, so are its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
 def _start(job, counter, parent):
-    end_with_parent(parent)
+    worker_of(parent)
 
     def count(frames, size):
         with counter.get_lock():

@@ -27,9 +27,9 @@ from tfod_compress.report import (
     words,
 )
 from tfod_compress.report.study_folder import read_study, sha256
+from tfod_compress.statistics.margin import Margin
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
-from tfod_compress.tasks.detection.metrics import Margin
 
 QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
             "loss does retraining win back?")

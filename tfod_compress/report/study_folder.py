@@ -1,7 +1,6 @@
 """Read a finished study's folder: results.json and what its points name. Nothing here computes."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import pathlib
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import pydantic
 
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import sha256
 
 
 class Estimate(pydantic.BaseModel):
@@ -308,15 +308,6 @@ def _with_units(results, evaluated):
         each if each.units else each.model_copy(update=found.get(
             (each.detector, each.a.regime, each.a.record_set, each.a.seed, each.a.fold), {}))
         for each in results.comparisons]})
-
-
-def sha256(path):
-    """The file's sha256 as hex digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _json(path):

@@ -11,8 +11,9 @@ import numpy as np
 import yaml
 
 from tfod_compress.records import RecordSet
-from tfod_compress.study.results import metric, read_json
+from tfod_compress.study.numbers import metric
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import read_json
 from tfod_compress.tasks.detection import metrics
 
 SHARED = ("detector", "regime", "record_set", "seed", "fold")

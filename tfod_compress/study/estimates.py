@@ -1,10 +1,10 @@
 """The graph of work as text: what exists, what is missing, what each node costs by what past runs took."""
 
-import json
 import pathlib
 import statistics
 
 from tfod_compress.study import stamps
+from tfod_compress.support.files import read_json
 
 RAW_BYTES = 3  # of a pixel
 
@@ -79,7 +79,7 @@ def _bytes(workdir, node):
         return ""
     found = [item.result for item in node.items if stamps.is_whole(item.result)]
     if found and len(found) == len(node.items):
-        total = sum(json.loads(path.read_text(encoding="utf-8")).get("coded_bytes", 0) for path in found)
+        total = sum((read_json(path) or {}).get("coded_bytes", 0) for path in found)
         return f"{total / 1e6:,.1f} MB coded"
     kind, amount, unit = node.work
     if not amount:
@@ -101,9 +101,9 @@ def _speeds(workdir):
     found = {}
     for path in sorted([*workdir.glob("done/*.json"), *workdir.parent.glob("*/done/*.json")]):
         try:
-            stamp = json.loads(path.read_text(encoding="utf-8"))
+            stamp = read_json(path)
             found.setdefault(stamp["work"]["kind"], []).append(stamp["seconds"] / stamp["work"]["amount"])
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        except (KeyError, TypeError, ZeroDivisionError):
             continue
     return {kind: statistics.median(values) for kind, values in found.items() if kind}
 

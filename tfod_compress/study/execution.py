@@ -19,6 +19,7 @@ from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
 from tfod_compress.study.published import check_published
 from tfod_compress.study.results import write_results
+from tfod_compress.support import locks
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
 from tfod_compress.support.processes import end_with_parent, interrupted_by_signals
@@ -71,7 +72,7 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
         yaml.safe_dump(study.model_dump(mode="json"), file, sort_keys=False)
     problems = _Run(nodes, workdir, digests, slots, say).all()
     while True:
-        with stamps.lock(workdir, "results") as held:
+        with locks.held(stamps.lock_path(workdir, "results")) as held:
             if held is not None:
                 write_results(study, workdir, everything, problems)
                 return problems
@@ -161,7 +162,7 @@ class _Run:
             return True
         if not self._free:
             return False
-        lock = stamps.acquire(self._workdir, node.name)
+        lock = locks.acquire(stamps.lock_path(self._workdir, node.name))
         if lock is None:
             if node.name not in self._waiting:
                 self._waiting.add(node.name)

@@ -6,6 +6,7 @@
 import pathlib
 
 from tfod_compress.records.framing import frame
+from tfod_compress.study.numbers import metric
 from tfod_compress.support.files import atomic_file
 
 SHOWN = ("detector", "regime", "codec", "record_set", "quality", "target_bpp", "scale", "trained_on", "steps", "seed",
@@ -21,8 +22,6 @@ def write_hparams(workdir, rows, found):
       rows: the points.
       found: {evaluation: content of its metrics.json}.
     """
-    from tfod_compress.study.results import metric
-
     for row in rows:
         values = found[row["evaluation"]]
         quality = row["quality"]

@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 
 from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.intervals import left_out
 from tfod_compress.tasks.detection import metrics
 from tfod_compress.tasks.detection.metrics import classes
-from tfod_compress.tasks.detection.metrics.intervals import left_out
 from tfod_compress.tasks.detection.metrics.scores import Scorer
 
 

@@ -1,7 +1,6 @@
 """What has been evaluated, collected into results.json and TensorBoard's HPARAMS."""
 
 import datetime
-import json
 import pathlib
 import statistics
 
@@ -11,9 +10,10 @@ from tfod_compress.study.comparisons import compare_all
 from tfod_compress.study.curve_comparisons import compare_curves
 from tfod_compress.study.graph import points
 from tfod_compress.study.hparams import write_hparams
+from tfod_compress.study.numbers import metric
 from tfod_compress.study.pooled import pooled
 from tfod_compress.study.recoveries import recoveries
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, write_json
 
 SUMMARISED = ("weighted_map", "map", "f1", "coco.AP")
 
@@ -69,22 +69,6 @@ def write_results(study, workdir, nodes, problems=()):
                     if stamp["seconds"] is not None],
     })
     write_hparams(workdir, rows, found)
-
-
-def read_json(path):
-    """The object in a JSON file, or None where there is none that is whole."""
-    try:
-        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def metric(metrics, name):
-    """A metric's value of a metrics.json, such as "weighted_map" or "coco.AP", or None."""
-    for part in name.split("."):
-        metrics = metrics.get(part) if isinstance(metrics, dict) else None
-    return metrics.get("value") if isinstance(metrics, dict) else metrics
 
 
 def _summary(rows, found):

@@ -1,17 +1,13 @@
 """What of a study is done: a node is when its command ended well with these settings and its results are whole."""
 
-import contextlib
-import fcntl
 import hashlib
-import json
-import os
 import pathlib
 import re
 
 from tfod_compress import __version__
 from tfod_compress.study.graph import template_text
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, write_json
 from tfod_compress.tasks.detection.config import pipeline_config
 
 
@@ -39,7 +35,7 @@ def read(workdir, node, digest):
       InputError: it was done with other settings; says which.
     """
     path = stamp_path(workdir, node)
-    stamp = _json(path)
+    stamp = read_json(path)
     if stamp is None or not isinstance(stamp.get("digest"), dict):
         return None
     if stamp["digest"].get("all") != digest["all"]:
@@ -59,7 +55,7 @@ def write(workdir, node, digest, command, seconds):
       command: as it was run.
       seconds: that it took over all its starts; None where one of them was killed and cannot be told.
     """
-    before = _json(stamp_path(workdir, node)) or {}
+    before = read_json(stamp_path(workdir, node)) or {}
     if before.get("seconds") is not None and seconds is not None and node.items:
         seconds += before["seconds"]  # further items of one command
     kind, amount, unit = node.work
@@ -79,7 +75,7 @@ def is_whole(path):
     """Whether a result is there and no half of one: JSON that can be read, a checkpoint with its files, a folder."""
     path = pathlib.Path(path)
     if path.suffix == ".json":
-        return _json(path) is not None
+        return read_json(path) is not None
     if path.name == "checkpoint":
         try:
             pipeline_config.latest_checkpoint(path.parent)
@@ -94,7 +90,7 @@ class Attempts:
 
     def __init__(self, workdir, node):
         self._path = pathlib.Path(workdir) / "done" / f"{_file_name(node)}.started"
-        self._before = _json(self._path) or {"seconds": 0.0, "running": False}
+        self._before = read_json(self._path) or {"seconds": 0.0, "running": False}
 
     def begin(self):
         """Says that the node runs; where it is killed, this stays."""
@@ -113,31 +109,9 @@ class Attempts:
         return total
 
 
-@contextlib.contextmanager
-def lock(workdir, name):
-    """Holds the lock of this name; yields the file's number, or None where another process has it.
-
-    A child that inherits the file keeps the lock when its parent is killed, so that no second one starts beside it.
-    """
-    handle = acquire(workdir, name)
-    try:
-        yield handle
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def acquire(workdir, name):
-    """As `lock`, for the caller to close."""
-    path = pathlib.Path(workdir) / "locks" / f"{_safe(name)}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+def lock_path(workdir, name):
+    """The lock of a node or of the study's results. A child inherits it, so that no second one starts beside it."""
+    return pathlib.Path(workdir) / "locks" / f"{_safe(name)}.lock"
 
 
 def log_path(workdir, node):
@@ -151,11 +125,3 @@ def _file_name(node):
 
 def _safe(name):
     return re.sub(r"[^\w.-]+", "-", name)
-
-
-def _json(path):
-    try:
-        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -1,7 +1,6 @@
 """Downloads that go on where they were interrupted, and whose contents must not change from one time to the next."""
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -11,8 +10,9 @@ import urllib.error
 import urllib.request
 
 from tfod_compress import __version__
+from tfod_compress.support import locks
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import write_json
+from tfod_compress.support.files import read_json, write_json
 from tfod_compress.support.progress import Bar
 
 MAX_BYTES = 2 << 30
@@ -142,11 +142,7 @@ def _note(part):
 
 
 def _read_note(part):
-    with contextlib.suppress(OSError, ValueError):
-        note = json.loads(_note(part).read_text(encoding="utf-8"))
-        if isinstance(note, dict):
-            return note
-    return {}
+    return read_json(_note(part)) or {}
 
 
 def _hashes(folder):
@@ -168,8 +164,6 @@ def _remembered(folder):
 @contextlib.contextmanager
 def _alone(file, part):
     """Refuses a second download of the same file at the same time."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{part}: another process is downloading it; wait for that one") from None
+    if not locks.taken(file):
+        raise InputError(f"{part}: another process is downloading it; wait for that one")
     yield

@@ -1,6 +1,7 @@
-"""Write files whole or not at all."""
+"""Files: written whole or not at all, hashed, read where they are whole."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -63,6 +64,24 @@ def write_json(path, value):
     with atomic_file(path, "w") as file:
         json.dump(value, file, indent=1, allow_nan=False)
         file.write("\n")
+
+
+def read_json(path) -> dict | None:
+    """The object in a JSON file, or None where there is none that is whole."""
+    try:
+        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def sha256(path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes; OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _umask():

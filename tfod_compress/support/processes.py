@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,15 @@ def end_with_parent():
     """For a child's `preexec_fn`: it is told to end when this process is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def worker_of(parent: int):
+    """Called in a worker of a pool: Ctrl-C is the process `parent`'s to answer, and a worker dies with that at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ not a shuffle buffer, and the random numbers of the augmentation, which belong t
 the process: a run that resumes at step s sees what an uninterrupted one would have seen.
 """
 
-import struct
 import threading
 
 import numpy as np
 import tensorflow as tf
 
+from tfod_compress.frames import bmp
 from tfod_compress.records import wire
 from tfod_compress.tasks.detection.odapi import input_transform
 from tfod_compress.training import order as training_order
@@ -82,7 +82,7 @@ class DecodedFrames:
             rgb = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         else:
             rgb = tf.io.decode_png(encoded, channels=3)
-        with_bitmap = wire.replaced(record, "image/encoded", bitmap(rgb.numpy()))
+        with_bitmap = wire.replaced(record, "image/encoded", bmp.encode(rgb.numpy()))
         with self._lock:
             if len(with_bitmap) <= self._room:
                 self._room -= len(with_bitmap)
@@ -90,15 +90,6 @@ class DecodedFrames:
             else:
                 self._room = 0
         return with_bitmap
-
-
-def bitmap(rgb):
-    """uint8 RGB [H, W, 3] as the bytes of a BMP file: 24 bits, bottom-up, rows padded to 4 bytes."""
-    height, width, _ = rgb.shape
-    rows = np.zeros((height, (3 * width + 3) // 4 * 4), np.uint8)
-    rows[:, :3 * width] = rgb[::-1, :, ::-1].reshape(height, 3 * width)
-    return (struct.pack("<2sIHHI", b"BM", 54 + rows.size, 0, 0, 54)
-            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, rows.size, 2835, 2835, 0, 0) + rows.tobytes())
 
 
 def _share(batch_size, context):

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection.config import pipeline_config
-from tfod_compress.tasks.detection.metrics.boxes import listed
 
 
 class Checkpoints:

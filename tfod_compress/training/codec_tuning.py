@@ -9,12 +9,12 @@ detector's: whoever evaluates or exports D takes the detector alone. This module
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 
 from tfod_compress.learned import model_folder
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import read_json
 
 FOLDER = "codec"  # in the run's folder
 
@@ -133,11 +133,10 @@ def check_same(model_dir, tuning):
     Raises:
       InputError: they differ from run.json's.
     """
-    try:
-        record = json.loads((pathlib.Path(model_dir) / "run.json").read_text(encoding="utf-8"))
-        before = record.get("codec")
-    except (OSError, ValueError, AttributeError):
+    record = read_json(pathlib.Path(model_dir) / "run.json")
+    if record is None:
         return
+    before = record.get("codec")
     now = tuning.described if tuning else None
     if not before and not now:
         return

@@ -5,14 +5,13 @@ import os
 import pathlib
 import shutil
 
-import tensorflow as tf
-
 from tfod_compress import evaluation
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, write_json
 from tfod_compress.tasks.detection.detector import Detector
+from tfod_compress.tasks.detection.odapi.learning_phase import set_training
 
 METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
 
@@ -146,13 +145,11 @@ class SharedDetector(Detector):
 @contextlib.contextmanager
 def not_training(model):
     """While it lasts, what is traced of a model is its inference (as the OD API's evaluation loop does it)."""
-    model._is_training = False
-    tf.keras.backend.set_learning_phase(False)
+    set_training(model, False)
     try:
         yield
     finally:
-        model._is_training = True
-        tf.keras.backend.set_learning_phase(True)
+        set_training(model, True)
 
 
 def _open(paths):

@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import moving_average, odapi
 from tfod_compress.tasks.detection.config import pipeline_config
-from tfod_compress.tasks.detection.metrics.boxes import listed
+from tfod_compress.tasks.detection.odapi.learning_phase import set_training
 from tfod_compress.training import (
     batches as input_pipeline,
 )
@@ -240,8 +241,7 @@ class _Trainer:
 
         size = config_util.get_spatial_image_size(config_util.get_image_resizer_config(self.config.model))
         height, width = (side if side > 0 else 64 for side in size)
-        self.model._is_training = False  # Faster R-CNN wants ground truth else; train_step sets it
-        tf.keras.backend.set_learning_phase(False)
+        set_training(self.model, False)  # Faster R-CNN wants ground truth else; a step sets it again
         # Eagerly: a tf.function that makes variables is traced twice.
         self.model.predict(*self.model.preprocess(tf.zeros([1, height, width, 3])))
         if self.averages:

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfod_compress.support.files import write_json
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection.detector import UNTOUCHED
-from tfod_compress.tasks.detection.metrics.boxes import listed
 
 
 class RestoreReport:

@@ -1,8 +1,6 @@
 """run.json: what it takes to make a run's weights again, without asking git."""
 
 import datetime
-import hashlib
-import json
 import os
 import pathlib
 import platform
@@ -11,7 +9,7 @@ import sys
 
 from tfod_compress import __version__
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file, read_json, sha256, write_json
 from tfod_compress.tasks.detection import odapi
 
 MAX_SEED = 2**31 - 1
@@ -23,7 +21,7 @@ def seed_of(model_dir, seed):
     Raises:
       InputError: the run was started with another seed.
     """
-    started = _read(model_dir).get("seed")
+    started = _earlier(model_dir).get("seed")
     if seed is not None and started is not None and seed != started:
         raise InputError(f"{model_dir}: was started with seed {started}, not {seed}; leave --seed out to go on, or "
                          "name another folder")
@@ -80,14 +78,14 @@ def write(model_dir, config, config_path, record_set, *, seed, deterministic, st
 
     with atomic_file(pathlib.Path(model_dir) / "pipeline.config", "w") as file:
         file.write(text_format.MessageToString(config))
-    starts = _read(model_dir).get("starts", [])
+    starts = _earlier(model_dir).get("starts", [])
     starts.append({"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                    "command": sys.argv, "start": start, "step": step, "steps": steps})
     write_json(pathlib.Path(model_dir) / "run.json", {
         "command": sys.argv, "version": __version__, "tensorflow": tf.__version__,
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "tensorflow": tf.__version__,
                      odapi.PACKAGE: odapi.VERSION},
-        "config": {"path": str(config_path), "sha256": _sha256(config_path)},
+        "config": {"path": str(config_path), "sha256": sha256(config_path)},
         "record_set": _record_set(record_set), "seed": seed, "deterministic": deterministic, "start": start,
         **({"codec": codec} if codec else {}),
         "hparams": hparams, "class_shares": class_shares,
@@ -99,17 +97,9 @@ def _record_set(record_set):
     if record_set is None:
         return None
     manifest = record_set.manifest
-    return {"path": str(record_set.path.resolve()), "manifest_sha256": _sha256(record_set.path / "manifest.json"),
+    return {"path": str(record_set.path.resolve()), "manifest_sha256": sha256(record_set.path / "manifest.json"),
             **{name: manifest.get(name) for name in ("codec", "codec_version", "quality", "bpp")}}
 
 
-def _read(model_dir):
-    try:
-        found = json.loads((pathlib.Path(model_dir) / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _sha256(path):
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+def _earlier(model_dir):
+    return read_json(pathlib.Path(model_dir) / "run.json") or {}

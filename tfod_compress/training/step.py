@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection.odapi import batched_losses
+from tfod_compress.tasks.detection.odapi.learning_phase import set_training
 from tfod_compress.training.stateless_random import random_from
 
 TOTAL = "Loss/total_loss"
@@ -70,7 +71,7 @@ def losses_and_gradients(model, features, labels, config, step, *, key=None, acc
     Returns:
       ({name: float32 []}, [gradient for each of model.trainable_variables, None where there is none]).
     """
-    _training(model, True)
+    set_training(model, True)
     batched = batched_losses.supported(model, labels)
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     scale = 1.0 / (replicas * accumulate)
@@ -91,7 +92,7 @@ def losses_and_gradients(model, features, labels, config, step, *, key=None, acc
 
 def losses_of(model, features, labels, config, step):
     """The losses alone, of one device's batch; arguments and result as those of `losses_and_gradients`."""
-    _training(model, True)
+    set_training(model, True)
     return _losses(model, features, labels, {} if batched_losses.supported(model, labels) else None, config, step, 1.0)
 
 
@@ -133,9 +134,9 @@ def _accumulated(part, model, features, labels, config, count, key, batched):
     if batched:
         # The whole batch's number of matches is wanted before its first part. Anchors depend on the pictures' size
         # alone; what else this computes is not in the graph's fetches and is dropped.
-        _training(model, False)
+        set_training(model, False)
         model.predict(features["image"][:1], features["true_image_shape"][:1])
-        _training(model, True)
+        set_training(model, True)
         extra["targets"] = batched_losses.ssd_targets(model, labels, config.unpad_groundtruth_tensors)
         extra["matches"] = _over_replicas(model, batched_losses.ssd_matches(model, extra["targets"]))
 
@@ -212,11 +213,6 @@ class LossScale:
         self.value.assign(tf.where(finite, doubled, tf.maximum(self.value / 2.0, 1.0)))
         self._good.assign(tf.where(good >= self._patience, 0, good))
         return finite
-
-
-def _training(model, value):
-    model._is_training = value
-    tf.keras.backend.set_learning_phase(value)
 
 
 def _over_replicas(model, matches):

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import moving_average, odapi
 from tfod_compress.tasks.detection.config import pipeline_config
-from tfod_compress.tasks.detection.metrics.boxes import listed
 
 UNTOUCHED = -12345.678  # no weight has this value; where it is left after a restore, nothing was restored
 
@@ -33,7 +33,7 @@ class Detector:
         from object_detection.builders import model_builder
         from object_detection.utils import config_util
 
-        from tfod_compress.tasks.detection.odapi.inference import inference
+        from tfod_compress.tasks.detection.odapi.learning_phase import inference
 
         self.name = str(pipeline_config_path)
         self._config = pipeline_config.read(pipeline_config_path)
@@ -97,11 +97,6 @@ class Detector:
         if pipeline_config.uses_moving_average(self._config):
             moving_average.load(self._model, self._config, prefix)
         return prefix
-
-    @property
-    def traces(self):
-        """How often the model was traced: once, whatever was run."""
-        return self._detect.experimental_get_tracing_count()
 
     def detect(self, files, batch_size):
         """Runs on the images of TFRecord files; decoding overlaps with computing.

@@ -19,9 +19,9 @@ from keras.src.saving.legacy.saved_model.utils import keras_option_scope
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, atomic_folder
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import moving_average, odapi
 from tfod_compress.tasks.detection.config import changes, pipeline_config
-from tfod_compress.tasks.detection.metrics.boxes import listed
 
 INPUT_TYPES = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
 

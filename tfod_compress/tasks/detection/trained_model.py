@@ -1,11 +1,11 @@
 """A trained detector on disk: a checkpoint with its config, or an export. Only `load` imports TensorFlow."""
 
 import dataclasses
-import json
 import pathlib
 
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import read_json
 from tfod_compress.tasks.detection.config import pipeline_config
 
 
@@ -87,9 +87,8 @@ class TrainedModel:
         from tfod_compress.tasks.detection.zoo import catalogue
 
         try:
-            name = json.loads((self.folder / "conversion.json").read_text(encoding="utf-8"))["name"]
-            label_map = catalogue.find(name).label_map
-        except (OSError, ValueError, KeyError, TypeError, InputError):
+            label_map = catalogue.find((read_json(self.folder / "conversion.json") or {})["name"]).label_map
+        except (KeyError, TypeError, InputError):
             return {}
         return label_map if max(label_map) == self.num_classes() else {}
 

@@ -4,14 +4,12 @@ Ground truth and detections are flat arrays (`GroundTruth`, `Detections`); `Matc
 metric is computed from it. Nothing here imports TensorFlow.
 """
 
-from tfod_compress.statistics.margin import Margin
-from tfod_compress.tasks.detection.metrics.boxes import Detections, GroundTruth, listed
+from tfod_compress.tasks.detection.metrics.boxes import Detections, GroundTruth
 from tfod_compress.tasks.detection.metrics.classes import load_together
 from tfod_compress.tasks.detection.metrics.intervals import (
     METRICS,
     compare,
     evaluated,
-    non_inferiority,
     paired_difference,
     together,
 )
@@ -31,16 +29,13 @@ __all__ = [
     "METRICS",
     "Detections",
     "GroundTruth",
-    "Margin",
     "Matches",
     "compare",
     "evaluated",
     "images_without",
-    "listed",
     "load_detections",
     "load_ground_truth",
     "load_together",
-    "non_inferiority",
     "paired_difference",
     "parse_detections",
     "record_set_ground_truth",

@@ -13,7 +13,7 @@ import numpy as np
 from tfod_compress.labels.classes import IGNORE
 from tfod_compress.labels.label_map import nearest
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection.metrics.boxes import listed
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection.metrics.loading import load_detections, read_json
 from tfod_compress.tasks.detection.metrics.matching import overlaps, ratio
 

@@ -1,40 +1,13 @@
-"""Metrics with their intervals, and the difference between two detectors on the same images (`jackknife`)."""
+"""Detection metrics with their intervals, and the difference between two detectors on the same images."""
 
 import numpy as np
 
 from tfod_compress.statistics import jackknife
-from tfod_compress.statistics.margin import Margin, can_show, is_within
+from tfod_compress.statistics.intervals import intervals, left_out, not_worse
 from tfod_compress.tasks.detection.metrics.matching import Matches
 from tfod_compress.tasks.detection.metrics.scores import Scorer
 
 METRICS = ("weighted_map", "map", "coco_ap", "f1")
-BLOCK = 1 << 21  # floating-point numbers held at once
-
-
-def left_out(scorer, metrics, units):
-    """Metrics with all units, and without each.
-
-    Args:
-      scorer: Scorer.
-      metrics: names of its methods.
-      units: jackknife.Units of its images.
-
-    Returns:
-      {metric: float64 [1 + n]}, NaN where it is undefined.
-    """
-    weights = units.weights()
-    results = {metric: np.empty(len(weights)) for metric in metrics}
-    step = max(1, BLOCK // max(1, len(scorer.matches.d_image), weights.shape[1]))
-    for start in range(0, len(weights), step):
-        for metric in metrics:
-            results[metric][start:start + step] = getattr(scorer, metric)(weights[start:start + step])
-    return results
-
-
-def intervals(scorer, metrics=METRICS, groups=None):
-    """{metric: {"value", "low", "high"}} of a Scorer, see `jackknife.accuracy`; `groups` as for `evaluated`."""
-    found = left_out(scorer, metrics, _units(scorer, groups))
-    return {metric: jackknife.accuracy(found[metric]) for metric in metrics}
 
 
 def evaluated(ground_truth, detections, metrics=METRICS, score_threshold=0.5, groups=None):
@@ -50,7 +23,8 @@ def evaluated(ground_truth, detections, metrics=METRICS, score_threshold=0.5, gr
     Returns:
       {metric: {"value", "low", "high"}}.
     """
-    return intervals(Scorer(Matches(ground_truth, detections), score_threshold), metrics, groups)
+    scorer, = _scorers(ground_truth, (detections,), score_threshold, metrics)
+    return intervals(scorer, metrics, _units(scorer, groups))
 
 
 def together(ground_truth, detections, metric="weighted_map", groups=None, score_threshold=0.5):
@@ -88,58 +62,6 @@ def paired_difference(ground_truth, detections_a, detections_b, metric="weighted
     return jackknife.difference(a - b)
 
 
-def non_inferiority(ground_truth, candidate, reference, margin, metric="weighted_map", groups=None,
-                    score_threshold=0.5):
-    """Whether a detector is worse than a reference by less than a stated margin: the rule of `not_worse`.
-
-    Args:
-      ground_truth: GroundTruth.
-      candidate: Detections on it.
-      reference: likewise.
-      margin: the largest loss of the metric that does not matter, a Margin or a number above 0; state it before
-        looking.
-      metric: one of METRICS.
-      groups: int64 [I]; by default the ground truth's own.
-      score_threshold: of F1.
-
-    Returns:
-      {"value": candidate - reference, and what `not_worse` gives}.
-
-    Raises:
-      ValueError: for an unknown metric or a margin that is none.
-      InputError: where detections do not fit the ground truth.
-    """
-    a, b = together(ground_truth, (candidate, reference), metric, groups, score_threshold)
-    groups = ground_truth.groups if groups is None else groups
-    count = jackknife.units(len(ground_truth.image_ids), groups).count
-    return {"value": float(a[0] - b[0]), **not_worse(a, b, margin, count)}
-
-
-def not_worse(candidate, reference, margin, count):
-    """The test of non-inferiority.
-
-    Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate is
-    worse by the margin or more. It is rejected by the rule of `margin.is_within`, and only of a reference that is good
-    enough for the margin to tell (`margin.can_show`).
-
-    Args:
-      candidate: float64 [1 + n], of `together`.
-      reference: likewise.
-      margin: a Margin or a number.
-      count: how many units there are.
-
-    Returns:
-      {"lower": of the difference, or None, "margin" (absolute), "p_value", "reference" ({"value", "low", "high"}),
-      "can_show", "units", "non_inferior"}.
-    """
-    loss, of_reference = Margin.of(margin).absolute(float(reference[0])), jackknife.accuracy(reference)
-    lower = jackknife.difference(candidate - reference)["low"]
-    shows = can_show(loss, of_reference["low"])
-    return {"lower": lower, "margin": loss, "p_value": jackknife.p_above(candidate - reference, -loss),
-            "reference": of_reference, "can_show": shows, "units": count,
-            "non_inferior": shows and is_within(loss, lower, count)}
-
-
 def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, groups=None, margin=None):
     """All of METRICS for two detectors on the same images.
 
@@ -163,11 +85,11 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, group
         table[metric] = {"a": float(a[0]), "b": float(b[0]), **jackknife.difference(a - b)}
         if margin is not None:
             table[metric]["not_worse"] = not_worse(a, b, margin, units.count)
-    return {"images": scorers[0].matches.images, "unit": units.name, "units": units.count, "metrics": table}
+    return {"images": scorers[0].images, "unit": units.name, "units": units.count, "metrics": table}
 
 
 def _units(scorer, groups):
-    return jackknife.units(scorer.matches.images, scorer.matches.ground_truth.groups if groups is None else groups)
+    return jackknife.units(scorer.images, scorer.matches.ground_truth.groups if groups is None else groups)
 
 
 def _scorers(ground_truth, detections, score_threshold, metrics):

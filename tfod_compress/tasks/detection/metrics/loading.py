@@ -11,7 +11,8 @@ import numpy as np
 from tfod_compress.records import sequences, splits
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
-from tfod_compress.tasks.detection.metrics.boxes import Detections, GroundTruth, listed, listed_classes
+from tfod_compress.support.text import listed
+from tfod_compress.tasks.detection.metrics.boxes import Detections, GroundTruth, listed_classes
 
 
 def record_set_ground_truth(record_set, split):

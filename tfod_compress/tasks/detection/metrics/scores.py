@@ -26,6 +26,20 @@ class Scorer:
         shape = (len(matches.classes), matches.images)
         self.voc_objects = _count(shape, matches.g_class, matches.g_image, ~matches.g_difficult)
 
+    @property
+    def images(self):
+        """Number of images."""
+        return self.matches.images
+
+    @property
+    def scored(self):
+        """Number of detections, which are ranked."""
+        return len(self.matches.d_image)
+
+    def value(self, metric, weights):
+        """One of the metrics below by its name, float64 [B]."""
+        return getattr(self, metric)(weights)
+
     def weighted_map(self, weights):
         """The OD API's weighted VOC mAP: one ranking of all classes' detections, matched within their classes."""
         per_class = weights @ self.voc_objects.T

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tfod_compress.statistics.intervals import intervals
 from tfod_compress.statistics.jackknife import CONFIDENCE, units
 from tfod_compress.tasks.detection.metrics.curves import best_f1
 from tfod_compress.tasks.detection.metrics.errors import confusion, tide
-from tfod_compress.tasks.detection.metrics.intervals import METRICS, intervals
+from tfod_compress.tasks.detection.metrics.intervals import METRICS
 from tfod_compress.tasks.detection.metrics.loading import images_without
 from tfod_compress.tasks.detection.metrics.matching import COCO_THRESHOLDS, Matches
 from tfod_compress.tasks.detection.metrics.scores import Scorer
@@ -34,7 +35,8 @@ def summarise(ground_truth, detections, score_threshold):
     matches = Matches(ground_truth, detections)
     scorer = Scorer(matches, score_threshold)
     ones = np.ones((1, matches.images))
-    with_intervals, drawn = intervals(scorer, METRICS), units(matches.images, ground_truth.groups)
+    drawn = units(matches.images, ground_truth.groups)
+    with_intervals = intervals(scorer, METRICS, drawn)
     precision, recall, _ = (number(value[0]) for value in scorer.operating_point(ones))
     names = [ground_truth.class_names[int(class_id)] for class_id in matches.classes]
     table = scorer.coco_table(ones)[0]

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import gzip
-import hashlib
 import pathlib
 import posixpath
 import re
@@ -11,6 +10,7 @@ import shutil
 import tarfile
 import zlib
 
+from tfod_compress.support import files
 from tfod_compress.support.errors import InputError
 
 # The largest archive of the zoo's that can be converted is about 0.6 GB.
@@ -57,8 +57,8 @@ def extract(path, folder, check=lambda sha256: None):
     """
     path, folder = pathlib.Path(path), pathlib.Path(folder)
     with readable(path), open(path, "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-        check(sha256)
+        digest = files.sha256(path)
+        check(digest)
         size = file.seek(0, 2)
         file.seek(0)
         with gzip.open(file) as stream, tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar:
@@ -69,7 +69,7 @@ def extract(path, folder, check=lambda sha256: None):
     contents = Contents(
         str(folder / "model.ckpt") if _complete(found) else None,
         folder / "frozen_inference_graph.pb" if "frozen_inference_graph.pb" in found else None,
-        folder / "pipeline.config" if "pipeline.config" in found else None, sha256, size)
+        folder / "pipeline.config" if "pipeline.config" in found else None, digest, size)
     if not contents.checkpoint and not contents.frozen_graph:
         raise InputError(f"{path}: holds neither a whole model.ckpt.* nor frozen_inference_graph.pb; is it an archive "
                          "of the TF1 detection zoo?")
@@ -117,13 +117,6 @@ def _complete(found):
     """Whether the index and all numbered data files are there."""
     data = sorted(name for name in found if ".data-" in name)
     return "model.ckpt.index" in found and bool(data) and int(data[0].rsplit("-", 1)[1]) == len(data)
-
-
-def _digest(file):  # Python 3.10
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 class _Bounded:

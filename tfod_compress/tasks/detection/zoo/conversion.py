@@ -1,7 +1,6 @@
 """One archive of the TF1 detection zoo -> a TF2 checkpoint, its pipeline.config and a record of the conversion."""
 
 import contextlib
-import json
 import os
 import pathlib
 import shutil
@@ -13,7 +12,7 @@ from google.protobuf import text_format
 
 from tfod_compress import __version__
 from tfod_compress.labels import label_map as label_maps
-from tfod_compress.support import download
+from tfod_compress.support import download, files
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, write_json
 from tfod_compress.tasks.detection import odapi
@@ -164,10 +163,7 @@ def _check_output(output, known):
     there = sorted(path.name for path in output.glob("ckpt-*.index"))
     if not there:
         return
-    try:
-        name = json.loads((output / RECORD).read_text(encoding="utf-8"))["name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        name = None
+    name = (files.read_json(output / RECORD) or {}).get("name")
     if name != known.name:
         raise InputError(f"--output {output}: holds another model ({there[0]}, {name or f'no {RECORD}'}); name an "
                          "empty folder")

@@ -1,8 +1,14 @@
-"""Inference of a model whatever the process did before: Keras keeps one learning phase for everything."""
+"""Keras keeps one learning phase for the whole process: the only place that sets it."""
 
 import contextlib
 
 import tensorflow as tf
+
+
+def set_training(model, training: bool):
+    """What is run or traced of a DetectionModel from here on is its training, or its inference."""
+    model._is_training = training
+    tf.keras.backend.set_learning_phase(training)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,79 @@
+"""Intervals and the test of non-inferiority for any score that is a function of image weights (`jackknife`)."""
+
+from typing import Protocol
+
+import numpy as np
+
+from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.margin import Margin, can_show, is_within
+
+BLOCK = 1 << 21  # floating-point numbers held at once
+
+
+class Scorer(Protocol):
+    """What scores the predictions on a set of images.
+
+    Attributes:
+      images: number of images I.
+      scored: number of things that are ranked or counted, by which the memory of one row of weights goes.
+    """
+
+    images: int
+    scored: int
+
+    def value(self, metric: str, weights: np.ndarray) -> np.ndarray:
+        """A metric for every row of image weights, float64 [B, I] -> [B]; NaN where it is undefined."""
+
+
+def left_out(scorer: Scorer, metrics, units) -> dict[str, np.ndarray]:
+    """Metrics with all units, and without each.
+
+    Args:
+      scorer: Scorer.
+      metrics: their names.
+      units: jackknife.Units of its images.
+
+    Returns:
+      {metric: float64 [1 + n]}, NaN where it is undefined.
+    """
+    weights = units.weights()
+    results = {metric: np.empty(len(weights)) for metric in metrics}
+    step = max(1, BLOCK // max(1, scorer.scored, weights.shape[1]))
+    for start in range(0, len(weights), step):
+        for metric in metrics:
+            results[metric][start:start + step] = scorer.value(metric, weights[start:start + step])
+    return results
+
+
+def intervals(scorer: Scorer, metrics, units) -> dict[str, dict]:
+    """{metric: {"value", "low", "high"}}, see `jackknife.accuracy`; arguments as for `left_out`."""
+    found = left_out(scorer, metrics, units)
+    return {metric: jackknife.accuracy(found[metric]) for metric in metrics}
+
+
+def not_worse(candidate, reference, margin, count) -> dict:
+    """The test of non-inferiority.
+
+    Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate is
+    worse by the margin or more. It is rejected by the rule of `margin.is_within`, and only of a reference that is good
+    enough for the margin to tell (`margin.can_show`).
+
+    Args:
+      candidate: float64 [1 + n], of `left_out`.
+      reference: likewise.
+      margin: the largest loss that does not matter, a Margin or a number above 0; state it before looking.
+      count: how many units there are.
+
+    Returns:
+      {"lower": of the difference, or None, "margin" (absolute), "p_value", "reference" ({"value", "low", "high"}),
+      "can_show", "units", "non_inferior"}.
+
+    Raises:
+      ValueError: for a margin that is none.
+    """
+    loss, of_reference = Margin.of(margin).absolute(float(reference[0])), jackknife.accuracy(reference)
+    lower = jackknife.difference(candidate - reference)["low"]
+    shows = can_show(loss, of_reference["low"])
+    return {"lower": lower, "margin": loss, "p_value": jackknife.p_above(candidate - reference, -loss),
+            "reference": of_reference, "can_show": shows, "units": count,
+            "non_inferior": shows and is_within(loss, lower, count)}
