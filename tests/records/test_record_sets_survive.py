@@ -199,7 +199,7 @@ def test_changed_flags_and_versions_are_noticed(tmp_path, monkeypatch):
     convert(tmp_path)
     with pytest.raises(InputError, match=r"val_fraction was 0\.2, is now 0\.5"):
         convert(tmp_path, val_fraction=0.5)
-    monkeypatch.setattr("tfod_compress.__version__", "9.9")
+    monkeypatch.setattr("tfod_compress.RESULTS_VERSION", "9.9")
     with pytest.raises(InputError, match='version was ".*", is now "9.9"'):
         convert(tmp_path)
 

@@ -19,7 +19,7 @@ from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_clas
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.labels.classes import AUTO, found_label_map
 from tfod_compress.records import bitstreams, folders, publish, sequences, shards, sources, space, survey, workers
-from tfod_compress.support import progress
+from tfod_compress.support import formats, progress
 from tfod_compress.support.errors import InputError
 
 SMALL_SHARD, MAX_SMALL_SHARDS, LARGE_SHARD = 10, 16, 500  # frames a shard, see `shard_count`
@@ -138,7 +138,7 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
         for line in found.warnings:
             say(f"warning: {line}")
         head = {"codec": codec, "codec_version": coder.version(), "codec_settings": coder.settings(),
-                "lossless": coder.lossless, "split_by": split_by, "version": tfod_compress.__version__}
+                "lossless": coder.lossless, "split_by": split_by, "version": tfod_compress.RESULTS_VERSION}
         if video_by:
             head["sequences_by"] = video_by
         if given:
@@ -149,8 +149,8 @@ def convert(frames="data/frames", labels="data/labels", output="tfrecords", *, c
                 "max_pixels": max_pixels, "duplicates": duplicates, "measure": measure, **found.digests()}
         if mapping.label_map != label_maps.load(label_maps.DEFAULT):  # which earlier versions did not write down
             plan["label_map"] = [[number, name] for number, name in mapping.label_map.items()]
-        head |= {"command": command or _command(), "warnings": found.warnings,
-                 "sources": made_of}
+        head |= {"command": command or _command(), "warnings": found.warnings, "sources": made_of,
+                 "version": tfod_compress.__version__, formats.KEY: formats.FORMAT}
         if sequence_by:
             head["sequence_by"] = sequence_by
         if found.has_areas:

@@ -10,7 +10,7 @@ import os
 import pathlib
 import shutil
 
-from tfod_compress.support import locks
+from tfod_compress.support import formats, locks
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json, write_json
 
@@ -154,5 +154,12 @@ def _differs(folder, found, plan):
 
 
 def read_manifest(folder):
-    """The content of a finished record set's manifest.json; {} where it cannot be read."""
-    return read_json(pathlib.Path(folder) / "manifest.json") or {}
+    """The content of a finished record set's manifest.json; {} where it cannot be read.
+
+    Raises:
+      InputError: it has a format of a later version.
+    """
+    path = pathlib.Path(folder) / "manifest.json"
+    manifest = read_json(path) or {}
+    formats.check(manifest, path)
+    return manifest

@@ -7,6 +7,7 @@ import pathlib
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import example as examples
 from tfod_compress.records.framing import read_records
+from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 
 
@@ -38,6 +39,7 @@ class RecordSet:
             raise InputError(f"{self.path / 'manifest.json'}: damaged ({error}); make the record set again") from error
         if not isinstance(self.manifest, dict) or not isinstance(self.manifest.get("files"), dict):
             raise InputError(f"{self.path / 'manifest.json'}: not the manifest of a record set")
+        formats.check(self.manifest, self.path / "manifest.json")
         if not self.splits:
             raise InputError(f"{self.path}: the record set is empty; make it again with tools.make_tfrecords")
         self.label_map = label_maps.read(self.path / "label_map.pbtxt", "make the record set again")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import sha256
 
@@ -320,8 +321,11 @@ def _json(path):
 
 
 def _validated(model, path, cure):
+    content = _json(path)
+    if isinstance(content, dict):
+        formats.check(content, path)
     try:
-        return model.model_validate(_json(path))
+        return model.model_validate(content)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole file"

@@ -12,6 +12,7 @@ import yaml
 
 from tfod_compress.records import RecordSet
 from tfod_compress.study.numbers import metric
+from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json
 from tfod_compress.tasks.detection import metrics
@@ -94,6 +95,7 @@ def _read(folder):
     result = read_json(folder / "results.json")
     if result is None or not isinstance(result.get("points"), list):
         raise InputError(f"{folder}: holds no finished study (results.json); make it with python -m tools.run_study")
+    formats.check(result, folder / "results.json")
     return result
 
 

@@ -6,6 +6,7 @@ import pydantic
 import yaml
 
 from tfod_compress.study.schema import Study
+from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection.config import changes as config_changes
 from tfod_compress.tasks.detection.config import pipeline_config
@@ -44,6 +45,7 @@ def parse(model, path):
         raise InputError(f"{path}: cannot be read as a study ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a study: lines such as \"title: …\" are missing")
+    formats.check(content, path)
     try:
         found = model.model_validate(content)
     except pydantic.ValidationError as error:

@@ -13,6 +13,7 @@ from tfod_compress.study.hparams import write_hparams
 from tfod_compress.study.numbers import metric
 from tfod_compress.study.pooled import pooled
 from tfod_compress.study.recoveries import recoveries
+from tfod_compress.support import formats
 from tfod_compress.support.files import read_json, write_json
 
 SUMMARISED = ("weighted_map", "map", "f1", "coco.AP")
@@ -47,7 +48,7 @@ def write_results(study, workdir, nodes, problems=()):
     tuning = {"codecs": [codec.model_dump() for codec in study.codecs],
               "codec_tuning": study.codec_tuning.model_dump() if study.codec_tuning else None}
     write_json(workdir / "results.json", {
-        "study": workdir.name, "title": study.title, "version": __version__,
+        formats.KEY: formats.FORMAT, "study": workdir.name, "title": study.title, "version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "class_names": [label_map[number] for number in sorted(label_map)],
         "commands": [finished[node.name]["command"] for node in nodes if node.name in finished],
@@ -55,7 +56,7 @@ def write_results(study, workdir, nodes, problems=()):
                             "fine_tuning": study.fine_tuning.model_dump() if study.fine_tuning else None,
                             "evaluation": study.evaluation.model_dump(),
                             **{name: part for name, part in tuning.items() if part}},
-        "settings": study.model_dump(mode="json"),
+        "settings": study.model_dump(mode="json", exclude={formats.KEY}),
         "versions": _versions(workdir, rows, manifests),
         "complete": len(rows) == len(points(study)), "problems": list(problems),
         "points": [{**row, "psnr_db": manifests[row["record_set"]].get("psnr_db")} for row in rows],

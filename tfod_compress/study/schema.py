@@ -14,6 +14,7 @@ from tfod_compress.study.detector_schema import PUBLISHED, Detector, FineTuning,
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.settings import STRONGEST, Setting, matches
 from tfod_compress.study.strict import Strict, wrong
+from tfod_compress.support.formats import FORMAT
 
 Regime = Literal["published", "off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft",
                  "fixed_decoder", "task_decoder"]
@@ -167,8 +168,9 @@ class Evaluation(Strict):
 
 
 class Study(Strict):
-    """A study file, validated."""
+    """A study file, validated; `reading` has checked `format`."""
 
+    format: int = FORMAT
     title: str
     data: Data = Data()
     split: Split

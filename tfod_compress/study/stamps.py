@@ -4,7 +4,7 @@ import hashlib
 import pathlib
 import re
 
-from tfod_compress import __version__
+from tfod_compress import RESULTS_VERSION, __version__
 from tfod_compress.study.graph import template_text
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json, write_json
@@ -20,7 +20,7 @@ def digests(nodes):
     """What decides the results of each node: {node name: {what: its hash}}; "all" is the hash of the others."""
     found = {}
     for node in nodes:
-        parts = {"command": node.key, "version of this kit": __version__,
+        parts = {"command": node.key, "version of this kit": RESULTS_VERSION,
                  "what it needs": "\0".join(found[name]["all"] for name in node.needs),
                  **{f"template {name}": template_text(name) for name in node.templates}}
         hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items()}
