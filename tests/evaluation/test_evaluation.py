@@ -13,7 +13,7 @@ from tfod_compress import evaluation
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection import metrics, odapi
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.tasks.detection.config import label_maps, pipeline_config
 
 COUNT = 10
 
@@ -245,7 +245,7 @@ def test_bad_record_sets_are_errors(world, tmp_path):
     tiny_records.write(tmp_path / "more", images, labels, names={**tiny_records.NAMES, 4: "Bus"})
     for name, told in (("renamed", "1: PassengerCar / car"), ("more", "num_classes is 3")):
         with pytest.raises(InputError, match=told):  # what a training's own evaluation asks for
-            evaluation.check_label_map(pipeline_config.read(config), config, RecordSet(tmp_path / name))
+            label_maps.check(pipeline_config.read(config), config, RecordSet(tmp_path / name))
     cut = tiny_records.write(tmp_path / "cut", images, labels)
     shard = cut / "val-00000-of-00001.tfrecord"
     shard.write_bytes(shard.read_bytes()[:-200])

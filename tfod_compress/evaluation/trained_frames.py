@@ -11,6 +11,7 @@ import pathlib
 import re
 
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection.config import pipeline_config
 
 
@@ -39,6 +40,32 @@ class TrainedFrames:
             if crc in known or (known and (not crc or "" in known)):
                 found.append(name[0])
         return found
+
+
+def refuse(trained, record_sets, split, checkpoint, allowed=False):
+    """{record set name: what its metrics.json says of frames that were trained on}.
+
+    Args:
+      trained: TrainedFrames.
+      record_sets: [RecordSet].
+      split: that is evaluated.
+      checkpoint: what was trained, for the message.
+      allowed: whether there may be some.
+
+    Raises:
+      InputError: there are some, in a split that is not for training, and that is not allowed.
+    """
+    found = {}
+    for record_set in record_sets:
+        seen = trained.among(record_set, split) if split in record_set.splits else []
+        if seen and split != "train" and not allowed:
+            raise InputError(f"{record_set.path}: {len(seen)} of its {record_set.manifest['frames'][split]} {split} "
+                             f"frames, such as {seen[0]}, are among those that {checkpoint} was trained on "
+                             f"({listed(dict.fromkeys(trained.frames.values()), 2)}); evaluate on frames that it has "
+                             "not seen, or --allow_training_frames, which marks the numbers")
+        found[record_set.name] = {**({"training_frames": len(seen)} if seen else {}),
+                                  **({"training_frames_unknown": list(trained.unknown)} if trained.unknown else {})}
+    return found
 
 
 def of_checkpoint(prefix: str, config_path: str | pathlib.Path) -> TrainedFrames:

@@ -4,9 +4,9 @@ import glob
 import os
 import pathlib
 
-from tfod_compress import evaluation
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.training import records
 
 
@@ -33,11 +33,11 @@ def frames(config, path, steps):
     _refuse_unsupported(config, path)
     files = _files(reader.tf_record_input_reader.input_path, path)
     classes = _model(config).num_classes
-    label_map = evaluation.read_label_map(reader.label_map_path, path) if reader.label_map_path else {}
+    label_map = label_maps.read(reader.label_map_path, path) if reader.label_map_path else {}
     for folder in sorted({pathlib.Path(name).parent for name in files}):
         if (folder / "manifest.json").is_file():
             record_set = RecordSet(folder)
-            evaluation.check_label_map(config, path, record_set)
+            label_maps.check(config, path, record_set)
             label_map = label_map or dict(record_set.label_map)
     if label_map and max(label_map) > classes:
         raise InputError(f"{path}: num_classes is {classes}, but the label map has ids up to {max(label_map)}")

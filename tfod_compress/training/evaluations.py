@@ -10,6 +10,7 @@ from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.tasks.detection.detector import Detector
 from tfod_compress.tasks.detection.odapi.learning_phase import set_training
 
@@ -43,10 +44,10 @@ class Evaluations:
         if self.best_of not in [record_set.name for record_set in record_sets]:
             raise InputError(f"--best_metric {best_metric}: {self.best_of} is not among the record sets evaluated")
         for record_set in record_sets:
-            evaluation.check_label_map(config, config_path, record_set)
+            label_maps.check(config, config_path, record_set)
             if not record_set.files("val"):
                 raise InputError(f"{record_set.path}: has no val frames to evaluate on")
-        evaluation.training_frames(trained_frames.of_config(config), record_sets, "val", "this run")
+        trained_frames.refuse(trained_frames.of_config(config), record_sets, "val", "this run")
 
     def run(self, model, step, prefix):
         """Evaluates the present weights.

@@ -1,0 +1,122 @@
+"""detections.json and metrics.json of a detector on record sets, whatever kind of detector it is."""
+
+import csv
+import pathlib
+
+from tfod_compress.records import RecordSet
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.files import read_json, sha256, write_json
+from tfod_compress.support.text import listed
+from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection.metrics import classes
+
+
+def evaluate(found, match, described, weights, record_sets, output, split, score_threshold, more=None):
+    """Evaluates on several record sets what was not evaluated with the same inputs and settings before.
+
+    Args:
+      found: (RecordSet, GroundTruth, split) -> Detections; called only where something is left to do.
+      match: RecordSet -> ClassMatch of the detector's classes and its own.
+      described: entries of metrics.json that name the detector.
+      weights: what tells this detector from others, for `made_from`.
+      record_sets: folders of record sets, or RecordSets.
+      output: folder that receives a folder for each.
+      split: whose frames.
+      score_threshold: of precision, recall and F1.
+      more: {record set name: further entries of its metrics.json}.
+
+    Returns:
+      {record set name: the content of its metrics.json}.
+
+    Raises:
+      InputError: a record set lacks the split, or what `found` and `match` raise.
+    """
+    results, jobs = {}, []
+    for record_set in open_all(record_sets):
+        if split not in record_set.splits:
+            raise InputError(f"{record_set.path}: has no frames of the split {split!r} (--split); it has "
+                             f"{', '.join(record_set.splits)}")
+        folder, matched = pathlib.Path(output) / record_set.name, match(record_set)
+        made_from = {**weights, "record_set": digest(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
+                     "score_threshold": score_threshold}
+        if matched.differs:
+            made_from["classes"] = {"ids": {str(number): to for number, to in matched.ids.items()},
+                                    "nms_iou": matched.nms_iou}
+        results[record_set.name] = done = _finished(folder, made_from)
+        if not done:
+            truth = metrics.record_set_ground_truth(record_set, split)
+            jobs.append((record_set, folder, matched, matched.restrict(truth), coded_size(record_set, split, truth),
+                         made_from))
+    for record_set, folder, matched, truth, size, made_from in jobs:
+        detections = matched.translate(found(record_set, truth, split))
+        dropped = {"dropped_detections": detections.dropped} if matched.differs or detections.dropped else {}
+        metrics.write_detections(folder / "detections.json", truth.image_ids, detections)
+        # What is written is what is measured, so that the file alone gives the same numbers again.
+        detections = metrics.load_detections(folder / "detections.json", truth)
+        result = {"record_set": record_set.name, **described, "split": split, **size,
+                  **metrics.summarise(truth, detections, score_threshold),
+                  **({"classes": matched.described()} if matched.differs else {}), **dropped,
+                  **(more or {}).get(record_set.name, {}), "made_from": made_from}
+        write_json(folder / "metrics.json", result)
+        results[record_set.name] = result
+    return results
+
+
+def notes(result):
+    """Lines for a person about a metrics.json: its classes, and frames that the detector was trained on."""
+    made, seen, unknown = classes.notes(result), result.get("training_frames"), result.get("training_frames_unknown")
+    if seen:
+        made.append(f"{result['record_set']}: the detector was trained on {seen} of these {result['images']} frames; "
+                    "the numbers say nothing about frames that it has not seen")
+    if unknown:
+        made.append(f"{listed(unknown, 2)}, which the detector was trained on, is not there any more: whether its "
+                    "frames are among these is not known")
+    return made
+
+
+def coded_size(record_set, split, ground_truth):
+    """{"bpp", "coded_bytes", "pixels"} of the evaluated images, from images.csv.
+
+    Raises:
+      InputError: images.csv is missing, or lacks an image.
+    """
+    path = pathlib.Path(record_set.path) / "images.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = {row["source_id"]: row for row in csv.DictReader(file) if row["split"] == split}
+            coded = [int(rows[name]["coded_bytes"]) for name in ground_truth.image_ids]
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; make the record set again") from None
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: does not belong to this record set's {split} frames ({error}); make the record "
+                         "set again") from error
+    pixels = int(ground_truth.sizes.prod(axis=1).sum())
+    return {"bpp": 8 * sum(coded) / pixels, "coded_bytes": sum(coded), "pixels": pixels}
+
+
+def open_all(record_sets):
+    """[RecordSet] of folders or RecordSets; InputError where two have one name."""
+    record_sets = [item if hasattr(item, "examples") else RecordSet(item) for item in record_sets]
+    names = [record_set.name for record_set in record_sets]
+    if len(set(names)) < len(names):
+        raise InputError(f"record sets {listed(names)}: two have one name, so their results would share a folder")
+    return record_sets
+
+
+def digest(path):
+    """SHA-256 of a file that has to be there, in hexadecimal."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _finished(folder, made_from):
+    """The metrics in `folder` if they were made from the same inputs and settings, else None."""
+    result = read_json(folder / "metrics.json")
+    if result is None:
+        return None
+    # Earlier versions resampled, with a number of resamples and a seed; what they finished stays.
+    earlier = ("resamples", "seed")
+    found = {name: value for name, value in (result.get("made_from") or {}).items() if name not in earlier}
+    return result if found == made_from and (folder / "detections.json").is_file() else None
