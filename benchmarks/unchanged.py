@@ -51,7 +51,7 @@ COMMANDS = (
     ("model_main_tf2", "--pipeline_config", "rcnn.config", "--model_dir", "rcnn", *_STEPS),
     ("model_main_tf2", "--pipeline_config", "ssd.config", "--model_dir", "joint", *_STEPS, "--codec_model", "codec",
      "--codec_regime", "joint_ft", "--codec_beta", "1"),
-    ("evaluate", "--checkpoint", "ssd", "--records", _SETS, "--records", "sets/hevc-q35", "--output", "metrics"),
+    ("evaluate", "--checkpoint", "ssd", "--records", _SETS, "--records", "sets/hevc-qp35", "--output", "metrics"),
     ("export", "--checkpoint", "ssd", "--output", "exported_ssd"),
     ("evaluate", "--saved_model", "exported_ssd", "--records", _SETS, "--output", "metrics_saved_model"),
     STUDY,

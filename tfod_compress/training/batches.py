@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfod_compress.frames import bmp
 from tfod_compress.records import wire
 from tfod_compress.tasks.detection.odapi import input_transform
-from tfod_compress.training import order as training_order
+from tfod_compress.training.order import examples
 from tfod_compress.training.stateless_random import random_from
 
 CACHE_BYTES = 1 << 30  # of decoded pictures; it changes no number, only the time that decoding takes
@@ -26,8 +26,8 @@ def batches(config, model, frames, order, first_step=0, *, context=None, cache_b
     Args:
       config: object_detection.protos.TrainEvalPipelineConfig.
       model: the DetectionModel that is trained.
-      frames: training_records.Frames.
-      order: training_order.Order of as many frames; its batch_size is the global batch.
+      frames: records.Frames.
+      order: order.Order of as many frames; its batch_size is the global batch.
       first_step: the step of the first batch; the run's first is 0.
       context: tf.distribute.InputContext. Of a step's batch, worker w of W reads the w-th part, and each of its
         replicas takes an equal share of that, in order.
@@ -47,7 +47,7 @@ def batches(config, model, frames, order, first_step=0, *, context=None, cache_b
         with random_from(element["seed"]):
             return transform(element["record"])
 
-    records = training_order.examples(DecodedFrames(frames, cache_bytes), order, first_step, rows)
+    records = examples(DecodedFrames(frames, cache_bytes), order, first_step, rows)
     # Autograph would rewrite all of the OD API's functions, which need none of it, for seconds.
     prepare = tf.autograph.experimental.do_not_convert(prepare)
     dataset = records.unbatch().map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

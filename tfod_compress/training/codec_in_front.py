@@ -32,8 +32,8 @@ REGIMES = {
 def put_in_front(detector, codec, regime, *, beta, lmbda=0.0):
     """Makes a detector look at pictures that went through a codec, and train what a regime says.
 
-    The detector's `predict`, `trainable_variables` and losses change in place; train_step and the training loop take it
-    as it is, and checkpoints hold the codec too. Of a detector that is not trained, batch normalisation must be frozen
+    The detector's `predict`, `trainable_variables` and losses change in place; the step and the loop of training take
+    it as it is, and checkpoints hold the codec too. Of a detector that is not trained, batch normalisation must be frozen
     when it is built (`freeze` makes its config so).
 
     Args:

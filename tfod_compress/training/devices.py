@@ -95,7 +95,7 @@ def set_precision(name):
       name: one of PRECISIONS. float16 is for GPUs, bfloat16 for GPUs from Ampere on and processors that know it.
 
     Returns:
-      train_step.LossScale for float16, whose small gradients would vanish, else None.
+      step.LossScale for float16, whose small gradients would vanish, else None.
     """
     from tfod_compress.training.step import LossScale
 

@@ -18,29 +18,12 @@ from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import moving_average, odapi
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.odapi.learning_phase import set_training
-from tfod_compress.training import (
-    batches as input_pipeline,
-)
-from tfod_compress.training import (
-    checks,
-    codec_tuning,
-    devices,
-    restore,
-    run_record,
-    sampling,
-)
-from tfod_compress.training import (
-    order as training_order,
-)
-from tfod_compress.training import (
-    pictures as training_pictures,
-)
-from tfod_compress.training import (
-    step as train_step,
-)
+from tfod_compress.training import batches, checks, codec_tuning, devices, pictures, restore, run_record, sampling
+from tfod_compress.training import step as train_step
 from tfod_compress.training.checkpoints import Checkpoints
 from tfod_compress.training.evaluations import Evaluations
 from tfod_compress.training.log import EVERY, Log
+from tfod_compress.training.order import Order
 from tfod_compress.training.restore_report import RestoreReport
 from tfod_compress.training.stop import Stop
 
@@ -64,16 +47,16 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
         started with (a new run draws one; run.json has it).
       deterministic: whether every op must give the same bits each time, which costs speed.
       max_hours: stop with a checkpoint after so many hours, or None.
-      balance_classes: whether frames of rare classes come more often (class_balance).
+      balance_classes: whether frames of rare classes come more often (`sampling`).
       eval_every: steps between evaluations, or None; the last step is evaluated too.
       eval_records: folders of record sets whose val frames are evaluated.
-      best_metric: see training_evaluation.Evaluations.
+      best_metric: see evaluations.Evaluations.
       patience: stop after so many evaluations without a better one, or None.
       hparams: {name: value} added to TensorBoard's HPARAMS, such as {"regime": "task_ft"}.
       strategy: a tf.distribute.Strategy, or None for the one in scope.
       restore_heads: whether fine_tune_checkpoint_type "detection" also restores the box heads that fit.
       mixed_precision: what layers compute in, one of devices.PRECISIONS.
-      accumulate: parts of each device's batch that are worked on one after another (train_step.build).
+      accumulate: parts of each device's batch that are worked on one after another (step.build).
       codec: codec_tuning.CodecTuning of a learned codec in front of the detector, or None; not with `eval_every`.
         The tuned codec is left in codec/.
 
@@ -99,7 +82,7 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     model_dir.mkdir(parents=True, exist_ok=True)
     seed = run_record.seed_of(model_dir, seed)
     weights = sampling.weights(frames.boxes) if balance_classes else None
-    order = training_order.Order(len(frames), config.train_config.batch_size, seed, weights=weights,
+    order = Order(len(frames), config.train_config.batch_size, seed, weights=weights,
                                  shuffle=config.train_input_reader.shuffle)
     tf.keras.utils.set_random_seed(seed)
     if deterministic:
@@ -122,7 +105,7 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
         with (Log(model_dir, trainer.step_number, steps, order.batch_size, hparams, label_map) as log,
               Stop(max_hours) as stop):
             if record_summaries and trainer.step_number < steps:
-                log.pictures(trainer.step_number, "train_input_images", training_pictures.of_training(
+                log.pictures(trainer.step_number, "train_input_images", pictures.of_training(
                     config, trainer.model, frames, order, trainer.step_number))
             return _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, checkpoint_every_n,
                          eval_every)
@@ -161,9 +144,9 @@ def _loop(trainer, frames, order, checkpoints, log, stop, evaluations, steps, ch
             results = evaluations.run(trainer.model, step, prefix)
         log.evaluated(step, results)
         for record_set in evaluations.sets:
-            shown = training_pictures.of_evaluation(record_set, evaluations.folder(step) / record_set.name)
-            for tag, pictures in shown.items():
-                log.pictures(step, tag, pictures, record_set.name)
+            shown = pictures.of_evaluation(record_set, evaluations.folder(step) / record_set.name)
+            for tag, drawn in shown.items():
+                log.pictures(step, tag, drawn, record_set.name)
         print(evaluations.keep_if_best(step, prefix, log.history), flush=True)
         log.resume()
 
@@ -259,7 +242,7 @@ class _Trainer:
 
     def batches(self, frames, order):
         """The (features, labels) of every step from the present one on, as a dataset of the strategy's kind."""
-        return self.strategy.distribute_datasets_from_function(lambda context: input_pipeline.batches(
+        return self.strategy.distribute_datasets_from_function(lambda context: batches.batches(
             self.config, self.model, frames, order, self.step_number, context=context))
 
     def step_function(self):

@@ -69,7 +69,7 @@ def examples(frames, order, first_step, rows=slice(None)):
     """The records of each step from `first_step` on, without end.
 
     Args:
-      frames: training_records.Frames.
+      frames: records.Frames.
       order: Order of as many frames.
       first_step: of the first element; the run's first step is 0.
       rows: which of a step's frames this input pipeline reads; all, or one worker's share.

@@ -17,8 +17,8 @@ def of_training(config, model, frames, order, step):
     Args:
       config: TrainEvalPipelineConfig.
       model: its DetectionModel.
-      frames: training_records.Frames.
-      order: training_order.Order of them.
+      frames: records.Frames.
+      order: order.Order of them.
       step: counted from 0.
 
     Returns:

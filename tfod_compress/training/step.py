@@ -29,7 +29,7 @@ def build(model, optimizer, config, step, seed, *, strategy=None, accumulate=1, 
       loss_scale: LossScale for float16, else None.
 
     Returns:
-      A function of an iterator of (features, labels), as input_pipeline.batches gives them, -> {name: float32 []}.
+      A function of an iterator of (features, labels), as batches.batches gives them, -> {name: float32 []}.
       Losses are those before the update.
     """
     strategy = strategy or tf.distribute.get_strategy()
