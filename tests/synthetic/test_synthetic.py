@@ -11,6 +11,7 @@ import pytest
 from defusedxml import ElementTree
 
 from tfod_compress import synthetic
+from tfod_compress.labels import label_map
 from tfod_compress.support.errors import InputError
 from tfod_compress.synthetic import riders, vehicles
 from tfod_compress.synthetic.damage import KINDS, damaged
@@ -44,6 +45,10 @@ def data_set(tmp_path_factory, run_tool):
                       "--seed", 5, "--workers", 2)
     assert result.returncode == 0, result.stderr
     return folder
+
+
+def test_the_classes_drawn_are_those_of_the_label_map():
+    assert list(synthetic.CLASS_NAMES) == list(label_map.load(label_map.DEFAULT).values())
 
 
 def contents(folder):

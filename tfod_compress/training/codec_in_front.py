@@ -33,8 +33,8 @@ def put_in_front(detector, codec, regime, *, beta, lmbda=0.0):
     """Makes a detector look at pictures that went through a codec, and train what a regime says.
 
     The detector's `predict`, `trainable_variables` and losses change in place; the step and the loop of training take
-    it as it is, and checkpoints hold the codec too. Of a detector that is not trained, batch normalisation must be frozen
-    when it is built (`freeze` makes its config so).
+    it as it is, and checkpoints hold the codec too. Of a detector that is not trained, batch normalisation must be
+    frozen when it is built (`freeze` makes its config so).
 
     Args:
       detector: DetectionModel of the OD API with all its variables.
