@@ -83,7 +83,7 @@ def train(pipeline_config_path, model_dir, *, num_train_steps=None, checkpoint_e
     seed = run_record.seed_of(model_dir, seed)
     weights = sampling.weights(frames.boxes) if balance_classes else None
     order = Order(len(frames), config.train_config.batch_size, seed, weights=weights,
-                                 shuffle=config.train_input_reader.shuffle)
+                  shuffle=config.train_input_reader.shuffle)
     tf.keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -113,7 +113,7 @@ def _losses(model, features, labels, extra, config, step, scale):
             targets = batched_losses.ssd_targets(model, labels, config.unpad_groundtruth_tensors)
             matches = _over_replicas(model, batched_losses.ssd_matches(model, targets))
         losses = batched_losses.ssd(model, predictions, targets, matches)
-    if hasattr(model, "codec_losses"):  # see end_to_end
+    if hasattr(model, "codec_losses"):  # see codec_in_front
         losses |= {f"Loss/codec_{name}": scale * loss for name, loss in model.codec_losses().items()}
     if config.add_regularization_loss:
         penalties = model.regularization_losses()
