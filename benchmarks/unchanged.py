@@ -52,7 +52,8 @@ COMMANDS = (
     ("model_main_tf2", "--pipeline_config", "ssd.config", "--model_dir", "joint", *_STEPS, "--codec_model", "codec",
      "--codec_regime", "joint_ft", "--codec_beta", "1"),
     ("evaluate", "--checkpoint", "ssd", "--records", _SETS, "--records", "sets/hevc-qp35", "--output", "metrics"),
-    ("export", "--checkpoint", "ssd", "--output", "exported_ssd"),
+    ("export", "--pipeline_config_path", "ssd/pipeline.config", "--trained_checkpoint_dir", "ssd", "--output_directory",
+     "exported_ssd"),
     ("evaluate", "--saved_model", "exported_ssd", "--records", _SETS, "--output", "metrics_saved_model"),
     STUDY,
 )
@@ -77,17 +78,20 @@ def main():
 
 def _run_all(checkout, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    done = folder / "done"
-    if done.is_file():
-        return
     if not (folder / "pipeline_configs").exists():
         (folder / "pipeline_configs").symlink_to(checkout / "pipeline_configs")
+    done = folder / "done.txt"
+    finished = done.read_text().splitlines() if done.is_file() else []
     for each in COMMANDS:
-        print(f"{folder.name}: {' '.join(each)}", flush=True)
+        line = " ".join(each)
+        if line in finished:
+            continue
+        print(f"{folder.name}: {line}", flush=True)
         process = _run(checkout, folder, each)
         if process.returncode:
-            sys.exit(f"{folder.name}: {' '.join(each)} failed:\n{process.stdout[-2000:]}{process.stderr[-4000:]}")
-    done.touch()
+            sys.exit(f"{folder.name}: {line} failed:\n{process.stdout[-2000:]}{process.stderr[-4000:]}")
+        with open(done, "a") as file:
+            file.write(line + "\n")
 
 
 def _run(checkout, folder, each):
