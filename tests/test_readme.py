@@ -55,9 +55,21 @@ COMPARE = ("python -m tools.compare runs/a/jpeg-q5/detections.json runs/b/jpeg-q
            "tfrecords/jpeg-q5 --margin 5%")
 STUDIES = ["python -m tools.make_report runs/demo --margin 0.01 --cars 200 --price_per_tb_month 20",
            "python -m tools.compare_studies runs/demo runs/demo-1"]
-WITH_TENSORFLOW = [  # minutes
+BENCHMARKS = ["python -m benchmarks.intervals"]
+MINUTES = {  # what is run by `make test-slow`, with something that it prints
     "python -m tools.run_study pipeline_configs/studies/own_classes.yaml --workdir runs/mine --frames frames --labels "
-    "labels"]
+    "labels": "report: runs/mine/report.html",
+    "python -m benchmarks.parameters": "multiply-adds",
+    "python -m tools.codec bench pictures --codecs vvc:preset=slow,avif444:speed=0 --output runs/rd": "rows in"}
+NOT_RUN = {  # why: what such a command says
+    "frames, models or scripts of the reader's, or from elsewhere":
+        r"KODAK|COCO128|coco128/|VOC2007|kitti|DIR|detect\.py|--frames images|published.yaml --workdir \S+ --frames|"
+        r"fetch_checkpoint|checkpoints/|msssim|runs/best|instances_val|compressai|exported/|"
+        r"runs/ssd-q20.config --model_dir|_path F|_config F|tensorboard",
+    "takes more than a minute":
+        r"^make (demo|test)|end_to_end_demo|--target_bpp|benchmarks\.(codecs|training|evaluation|make_tfrecords|kodak)|"
+        r"train_codec|--scale smoke",
+    "of what such a command leaves": r"--codec_model runs/|runs/mine.config --(model_dir|checkpoint)"}
 
 
 @functools.cache
@@ -350,7 +362,19 @@ def test_make_help_names_the_printed_targets(printed):
     assert targets and all(f"make {target} " in shown for target in targets)
 
 
+@pytest.mark.parametrize("text", BENCHMARKS)
+def test_benchmarks_run(printed, tmp_path, text):
+    assert run(text, tmp_path, printed)
+
+
+def test_what_is_not_run_has_a_reason(printed):
+    ran = {DATA, COMPARE, *STUDIES, *BENCHMARKS, *MINUTES, *(text for texts in COMMANDS.values() for text in texts)}
+    reasons = "|".join(NOT_RUN.values())
+    assert [text for text in printed
+            if text not in ran and not text.endswith("--dry_run") and not re.search(reasons, text)] == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("text", WITH_TENSORFLOW)
-def test_commands_with_tensorflow_run(printed, visit, text):
-    assert "report: runs/mine/report.html" in run(text, visit(), printed)
+@pytest.mark.parametrize("text", MINUTES)
+def test_commands_of_minutes_run(printed, visit, text):
+    assert MINUTES[text] in run(text, visit(), printed)
