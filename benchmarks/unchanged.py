@@ -28,7 +28,8 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for both sides.", requir
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Keys of JSON files that tell when, how fast and by what version something was made.
-NOT_COMPARED = {"created", "time", "seconds", "timings", "version", "versions", "format", "encode_ms", "decode_ms"}
+NOT_COMPARED = {"created", "time", "seconds", "timings", "version", "versions", "format", "encode_ms", "decode_ms",
+                "manifest_sha256"}
 STUDY = ("run_study", "pipeline_configs/studies/demo.yaml", "--workdir", "study", "--scale", "smoke")
 STUDY_RAN = "python -m tools."  # how run_study begins the line of a command that it runs
 
@@ -133,7 +134,7 @@ def _tensors(workdir):
             continue
         for key in keys[0]:
             values = [reader.get_tensor(key) for reader in readers]
-            if key == "_CHECKPOINTABLE_OBJECT_GRAPH" or _bits(values[0]) == _bits(values[1]):
+            if key == "_CHECKPOINTABLE_OBJECT_GRAPH" or key.startswith("seconds/") or _bits(values[0]) == _bits(values[1]):
                 same += 1
             else:
                 others.append(f"{name}: {key}")
@@ -160,7 +161,9 @@ def _json_files(workdir):
 def _plain(value):
     """A JSON value without what tells times and versions, and without the place of the checkout."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items() if key not in NOT_COMPARED}
+        # In made_from it is the hash of the manifest, which names the version; elsewhere the set's name.
+        dropped = NOT_COMPARED | ({"record_set"} if "score_threshold" in value and "split" in value else set())
+        return {key: _plain(each) for key, each in value.items() if key not in dropped}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, str):
