@@ -15,7 +15,7 @@ from tfod_compress import codecs
 from tfod_compress.codecs import rate_matching
 from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.frames import MAX_PIXELS, find_frames
-from tfod_compress.labels import ClassMap, ignored_names, open_labels, read_class_map
+from tfod_compress.labels import ClassMap, read_class_map
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.labels.classes import AUTO, found_label_map
 from tfod_compress.records import bitstreams, folders, publish, sequences, shards, sources, space, survey, workers
