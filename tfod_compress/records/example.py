@@ -1,4 +1,4 @@
-"""What a record holds: one frame, its picture and what its task keeps of its labels, under the TF OD API's feature keys.
+"""What a record holds: one frame, its picture and what its task keeps of its labels, by the OD API's feature keys.
 
 The keys are those of the API's dataset_tools/create_pascal_tf_record.py. What stands under image/object/ or
 image/class/ is the task's own: it writes and reads those features (`tasks.base.Task`).

@@ -144,6 +144,7 @@ class Task(abc.ABC):
           KeyError, IndexError, TypeError, ValueError: the features are not the task's.
         """
 
+    @abc.abstractmethod
     def check_counts(self, counts: dict[str, int], where: pathlib.Path | str) -> None:
         """Raises InputError where nothing can be learnt from labels of {class name: objects}; `where` names them."""
 
