@@ -36,17 +36,20 @@ class Detection(Task):
                         kept.dropped, kept.clipped, kept.ignored)
 
     def from_features(self, stored, found):
+        """`features.DetectionExample`."""
         return features.read(stored, found)
 
     def check_counts(self, counts, where):
         """Frames without boxes will do."""
 
     def tally(self, label_map):
+        """Boxes per class and size."""
         from tfod_compress.tasks.detection.inspection import BoxTally
 
         return BoxTally(label_map)
 
     def draw(self, rgb, example, label_map):
+        """The picture with its boxes and their classes."""
         from tfod_compress.tasks.detection.inspection import draw_boxes
 
         return draw_boxes(rgb, example.boxes, example.class_ids, label_map)
