@@ -67,11 +67,10 @@ def run(request, workers_count=None, say=lambda line: None):
     with workers.pool(job, workers_count) as pool:
         good, broken, counts = survey.usable(source, task, frames, labels, pool.run, say)
         mapping = _class_map(known, names, labels, counts, task, say)
-        if not task.objects:
-            good = survey.of_a_class(good, labels, mapping, say)
+        good, classes = (good, None) if task.objects else survey.of_a_class(good, labels, mapping, say)
         if video_by:
             sequences.check_sizes(good, video_by)
-        found = survey.divide(source, good, broken, division, say)
+        found = survey.divide(source, good, broken, division, say, classes)
         plan, head = _described(request, division, coder, label_format, names, mapping, found, say)
         todo, split_names = sharding.plan(found, request.output.num_shards, request.coding.measure, division.seed,
                                           mapping, video_by)

@@ -9,6 +9,7 @@ from tfod_compress.records import duplicates as duplicate_frames
 from tfod_compress.records import sequences, splits, workers
 from tfod_compress.support import progress
 from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import listed
 
 SCAN_CHUNK = 16  # frames a task
 AREAS_KEY = "input_areas_sha256"  # of `Survey.digests`
@@ -83,15 +84,23 @@ def usable(source, task, found, labels, run, say):
 
 
 def of_a_class(good, labels, class_map, say):
-    """Of frames that are labelled with a class, [(FramePath, Scanned)], those whose class is not ignored."""
-    kept = [(frame, look) for frame, look in good
-            if any(map(class_map.class_id, labels.read(frame.source_id).names))]
+    """Of frames that are labelled with a class, [(FramePath, Scanned)], those whose class is not ignored.
+
+    Returns:
+      (these, [class of each]).
+    """
+    kept, classes = [], []
+    for frame, look in good:
+        name, = labels.read(frame.source_id).names
+        if class_map.class_id(name):
+            kept.append((frame, look))
+            classes.append(class_map.label_map[class_map.class_id(name)])
     if len(kept) < len(good):
         say(f"{len(good) - len(kept)} frames of classes that are ignored: left out")
-    return kept
+    return kept, classes
 
 
-def divide(source, good, broken, division, say):
+def divide(source, good, broken, division, say, classes=None):
     """Assigns the usable frames to splits.
 
     Args:
@@ -100,6 +109,7 @@ def divide(source, good, broken, division, say):
       broken: [(FramePath, reason)].
       division: `request.Division`, its `sequence_by` and `split_by` settled.
       say: called with each line that the user should read.
+      classes: the class of each good frame, where frames have one: every split shall have all of them.
 
     Returns:
       `Survey`.
@@ -123,16 +133,26 @@ def divide(source, good, broken, division, say):
         groups = duplicate_frames.identical(good, max_pixels) if together else []
         if split_by is None:
             keys = duplicate_frames.together(keys, groups)
-        sides = splits.assign_folds(keys, division.folds, seed) if division.folds else splits.assign(
-            keys, {"val": division.val_fraction, "test": division.test_fraction}, seed)
+        sides = _assigned(keys, division, classes)
     duplicate_frames.check_sides(good, sides, groups, "--split_files" if split_files else f"--split_by {split_by!r}")
-    warnings = [*_warnings(good, sides, seed), *([parted] if parted else [])]
+    warnings = [*_warnings(good, sides, seed), *([parted] if parted else []),
+                *(_without_classes(sides, classes) if classes and not split_files else [])]
     if groups and not split_files and split_by is None:
         warnings.append(f"{sum(map(len, groups))} frames share their pixels with another, for example "
                         f"{good[groups[0][0]][0].source_id} and {good[groups[0][1]][0].source_id}; "
                         "such frames are kept on one side")
     return Survey(good, sides, [(os.path.relpath(frame.path, source.frames), reason) for frame, reason in broken],
                   warnings)
+
+
+def _assigned(keys, division, classes):
+    """[split name], one for each frame."""
+    if division.folds:
+        return splits.assign_folds(keys, division.folds, division.seed, classes)
+    fractions = {"val": division.val_fraction, "test": division.test_fraction}
+    if classes:
+        return splits.assign_by_class(keys, classes, fractions, division.seed)
+    return splits.assign(keys, fractions, division.seed)
 
 
 def _check_broken(source, total, broken):
@@ -172,6 +192,16 @@ def _in_lists(good, sides, split_files, say):
         say(f"{out} frames are in no list of {split_files} and are left out")
     kept = [(item, side) for item, side in zip(good, sides, strict=True) if side]
     return [item for item, _ in kept], [side for _, side in kept]
+
+
+def _without_classes(sides, classes):
+    """Lines about splits that have no frame of some class."""
+    lines = []
+    for side in dict.fromkeys(sides):
+        missing = sorted(set(classes) - {name for name, where in zip(classes, sides, strict=True) if where == side})
+        if missing:
+            lines.append(f"{side} has no frame of {len(missing)} classes: {listed(missing)}")
+    return lines
 
 
 def _warnings(good, sides, seed):

@@ -145,6 +145,15 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
+    def annotations(self, example: Example, has_areas: bool) -> list[dict]:
+        """The labels of an example as annotations of a COCO file, without `id` and `image_id`.
+
+        Args:
+          example: of `from_features`.
+          has_areas: whether the objects' areas are those that the labels had.
+        """
+
+    @abc.abstractmethod
     def check_counts(self, counts: dict[str, int], where: pathlib.Path | str) -> None:
         """Raises InputError where nothing can be learnt from labels of {class name: objects}; `where` names them."""
 

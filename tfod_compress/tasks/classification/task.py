@@ -29,6 +29,10 @@ class Classification(Task):
         """`records.ClassificationExample`."""
         return records.read(stored, features)
 
+    def annotations(self, example, has_areas):
+        """Its class."""
+        return [{"category_id": example.class_id}]
+
     def check_counts(self, counts, where):
         """There must be something to tell apart."""
         if len(counts) < 2:

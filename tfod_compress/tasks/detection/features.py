@@ -72,3 +72,15 @@ def read(stored, features) -> DetectionExample:
         difficult=flags("image/object/difficult"),
         is_crowd=flags("image/object/is_crowd"),
         areas=np.array(features.get("image/object/area", ()), np.float32))
+
+
+def annotations(example, has_areas) -> list[dict]:
+    """COCO's annotations of an example, its normalised boxes in pixels; see `Task.annotations`."""
+    made = []
+    for index, (ymin, xmin, ymax, xmax) in enumerate(example.boxes.astype(float).tolist()):
+        x, y = xmin * example.width, ymin * example.height
+        width, height = xmax * example.width - x, ymax * example.height - y
+        made.append({"category_id": int(example.class_ids[index]), "bbox": [x, y, width, height],
+                     "area": float(example.areas[index]) if has_areas else width * height,
+                     "iscrowd": int(example.is_crowd[index]), "difficult": int(example.difficult[index])})
+    return made

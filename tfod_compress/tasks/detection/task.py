@@ -39,6 +39,10 @@ class Detection(Task):
         """`features.DetectionExample`."""
         return features.read(stored, found)
 
+    def annotations(self, example, has_areas):
+        """One for each box."""
+        return features.annotations(example, has_areas)
+
     def check_counts(self, counts, where):
         """Frames without boxes will do."""
 
