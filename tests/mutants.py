@@ -23,12 +23,12 @@ class Mutant(typing.NamedTuple):
     tests: str
 
 
-_CONVERSION = "tfod_compress/records/conversion.py"
 _DUPLICATES = "tfod_compress/records/duplicates.py"
 _ERRORS = "tfod_compress/tasks/detection/metrics/errors.py"
 _MATCHING = "tfod_compress/codecs/rate_matching.py"
 _SCORES = "tfod_compress/tasks/detection/metrics/scores.py"
 _SEARCH = "tfod_compress/codecs/rate_search.py"
+_SHARDING = "tfod_compress/records/sharding.py"
 _SPLITS = "tfod_compress/records/splits.py"
 _JACKKNIFE = "tfod_compress/statistics/jackknife.py"
 _INTERVALS = "tfod_compress/statistics/intervals.py"
@@ -119,10 +119,10 @@ MUTANTS = {
 
     # Which frames' PSNR is measured.
     "all frames are measured for none, and none for all": Mutant(
-        _CONVERSION, 'names if measure == "all" else ()', 'names if measure != "all" else ()', _MEASURED),
-    "the frames outside the sample are measured": Mutant(_CONVERSION, "frozenset(order[:count])",
+        _SHARDING, 'names if measure == "all" else ()', 'names if measure != "all" else ()', _MEASURED),
+    "the frames outside the sample are measured": Mutant(_SHARDING, "frozenset(order[:count])",
                                                          "frozenset(order[count:])", _MEASURED),
-    "the sample is taken from the other end": Mutant(_CONVERSION, "frozenset(order[:count])",
+    "the sample is taken from the other end": Mutant(_SHARDING, "frozenset(order[:count])",
                                                      "frozenset(order[::-1][:count])", _MEASURED),
 
     # Intervals and verdicts.

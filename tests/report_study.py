@@ -6,9 +6,9 @@ import json
 import numpy as np
 from PIL import Image
 
-from tfod_compress.labels.boxes import Boxes
 from tfod_compress.records import example, framing
-from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.detection import features, metrics
+from tfod_compress.tasks.detection.boxes import Boxes
 from tfod_compress.tasks.detection.metrics.classes import restrict
 
 NAMES = {1: "PassengerCar", 2: "Truck", 3: "Van", 4: "Bus", 5: "Pedestrian", 6: "Bicycle", 7: "Motorbike"}
@@ -110,7 +110,8 @@ def _record_set(folder, images, labels, quality, names, manifest):
             none = np.zeros(len(table), bool)
             boxes = Boxes(table[:, :4], table[:, 4].astype(np.int64), none, none, None, None, [], 0, 0)
             height, width = image.shape[:2]
-            part = example.features_of_frame(source_id, f"{source_id}.bmp", width, height, boxes, names)
+            part = example.features_of_frame(source_id, f"{source_id}.bmp", width, height,
+                                             features.write(boxes, width, height, names))
             data = example.build(part, coded.getvalue(), "jpeg", coded.tell())
             header, footer = framing.frame(data)
             file.write(header + data + footer)

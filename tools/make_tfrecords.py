@@ -7,30 +7,39 @@ Examples:
   python -m tools.make_tfrecords --frames VOC2007/JPEGImages --labels VOC2007/Annotations --label_map voc
   python -m tools.make_tfrecords --frames frames --labels instances.json --label_map coco --codec png
   python -m tools.make_tfrecords --frames frames --labels labels --label_map auto
+  python -m tools.make_tfrecords --task classification --frames imagenet/train --quality 20
+  python -m tools.make_tfrecords --task classification --frames val --labels val.txt --names synsets.txt --quality 20
   python -m tools.make_tfrecords --codec webp --target_bpp 0.1,0.2,0.5
   python -m tools.make_tfrecords --codec h264 --quality 23,25,30,40,50 --sequence_by '^(seq\\d+)/' --keep_bitstreams out
 
-Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV. A run that was
-interrupted goes on where it stopped when the same command is given again. TensorFlow reads JPEG and PNG: for other
-codecs the records hold a lossless PNG of the decoded pixels, and the size that counts is in image/compressed_bytes
-and images.csv. h264 is video: --sequence_by says what a sequence is, or without it each folder.
+Frames are BMP, PNG or JPEG files at any depth; labels are Pascal VOC, KITTI, COCO, YOLO or CSV, for classification
+folders named after classes, a CSV or a list. A run that was interrupted goes on where it stopped when the same command
+is given again. TensorFlow reads JPEG and PNG: for other codecs the records hold a lossless PNG of the decoded pixels,
+and the size that counts is in image/compressed_bytes and images.csv. h264 is video: --sequence_by says what a sequence
+is, or without it each folder.
 """
 
 from absl import flags
 
 from tools import command
 
+_TASK = flags.DEFINE_string("task", "detection", "What is labelled: detection (boxes) or classification (a class for "
+                            "each frame).")
 _FRAMES = flags.DEFINE_string("frames", "data/frames", "Folder of frames, at any depth.")
-_LABELS = flags.DEFINE_string("labels", "data/labels", "Folder of label files, or one file (COCO, CSV).")
-_FORMAT = flags.DEFINE_string("label_format", "auto", "auto (by content), voc, kitti, coco, yolo or csv.")
-_LABEL_MAP = flags.DEFINE_string("label_map", "lmu", "The classes: lmu, coco, voc or kitti (of "
+_LABELS = flags.DEFINE_string("labels", None, "Folder of label files, or one file (COCO, CSV, list); without it "
+                              "data/labels or, for classification, the folders that hold the frames.")
+_FORMAT = flags.DEFINE_string("label_format", "auto", "auto (by content), voc, kitti, coco, yolo or csv; for "
+                              "classification folders (a class each), csv (path,class) or list (a path and a class a "
+                              "line).")
+_LABEL_MAP = flags.DEFINE_string("label_map", None, "The classes: lmu, coco, voc or kitti (of "
                                  "pipeline_configs/label_maps), a label_map.pbtxt, or auto: the names that the labels "
-                                 "have.")
+                                 "have. Without it lmu or, for classification, auto.")
 _CLASS_MAP = flags.DEFINE_string(
     "class_map", None, "YAML file of lines such as \"Car: PassengerCar\" or \"Tram: ignore\": from the labels' "
     "names to those of the label map.")
-_NAMES = flags.DEFINE_string("names", None, "YOLO: file of class names, or a shipped label map such as coco, whose "
-                             "names in order are classes 0, 1, …; without it a file is looked for near the labels.")
+_NAMES = flags.DEFINE_string("names", None, "For classes that are numbers, as in YOLO's labels and lists: file of "
+                             "class names, or a shipped label map such as coco, whose names in order are classes 0, 1, "
+                             "…; without it a file is looked for near YOLO's labels.")
 _CODEC = flags.DEFINE_string("codec", "jpeg", "The codec; python -m tools.codec list shows all.")
 _MODEL = flags.DEFINE_string("codec_model", None, "Folder of a learned codec's model, or of several models: each is a "
                              "quality, its lambda. Of codec tfci: a published model or family of models, such as "
@@ -79,21 +88,26 @@ def main():
     target_bpp = None if _TARGETS.value is None else command.numbers("target_bpp", _TARGETS.value)
     if _WORKERS.value < 0:
         raise command.UsageError("--workers must not be negative")
-    from tfod_compress.records import conversion, summary
+    from tfod_compress import tasks
+    from tfod_compress.records import conversion, request, summary
 
-    made = conversion.convert(
-        _FRAMES.value, _LABELS.value, _OUTPUT.value, codec=_CODEC.value, codec_model=_MODEL.value,
-        qualities=qualities,
-        target_bpp=target_bpp, rate_per_frame=_PER_FRAME.value, label_format=_FORMAT.value,
-        label_map=_LABEL_MAP.value, class_map=_CLASS_MAP.value, names_file=_NAMES.value, val_fraction=_VAL.value,
-        test_fraction=_TEST.value, sequence_by=_SEQUENCE_BY.value, split_by=_SPLIT_BY.value,
-        split_files=_SPLIT_FILES.value, folds=_FOLDS.value, seed=_SEED.value, num_shards=_SHARDS.value,
-        workers_count=_WORKERS.value or None, on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value,
-        unlabelled=_UNLABELLED.value, min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value,
-        max_frames=_MAX_FRAMES.value, duplicates=_DUPLICATES.value,
-        measure=_MEASURE.value, record_set=_RECORD_SET.value, keep_bitstreams=_KEEP.value,
-        overwrite=_OVERWRITE.value, say=print)
-    print(summary.text(made))
+    task = tasks.get(_TASK.value)
+    made = conversion.run(request.Conversion(
+        request.Source(
+            _FRAMES.value, _LABELS.value, _FORMAT.value, _LABEL_MAP.value, _CLASS_MAP.value, _NAMES.value,
+            max_frames=_MAX_FRAMES.value, on_broken=_ON_BROKEN.value, max_broken=_MAX_BROKEN.value,
+            unlabelled=_UNLABELLED.value, min_box_px=_MIN_BOX.value, max_pixels=_MAX_PIXELS.value),
+        request.Division(
+            _VAL.value, _TEST.value, sequence_by=_SEQUENCE_BY.value, split_by=_SPLIT_BY.value,
+            split_files=_SPLIT_FILES.value, folds=_FOLDS.value, seed=_SEED.value, duplicates=_DUPLICATES.value),
+        request.Coding(
+            _CODEC.value, _MODEL.value, qualities, target_bpp, rate_per_frame=_PER_FRAME.value,
+            measure=_MEASURE.value),
+        request.Output(
+            _OUTPUT.value, _RECORD_SET.value, num_shards=_SHARDS.value, keep_bitstreams=_KEEP.value,
+            overwrite=_OVERWRITE.value),
+        task.name), _WORKERS.value or None, say=print)
+    print(summary.text(made, task))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from tfod_compress.labels import (
     open_labels,
     read_class_map,
 )
-from tfod_compress.labels.boxes import clean
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.boxes import clean
 
 LMU = label_map.load("lmu")
 KITTI = "{} 0.50 1 -1.57 {} {} {} {} 1.5 1.6 3.9 -0.7 1.7 8.0 -1.6\n"

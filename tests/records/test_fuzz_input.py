@@ -20,10 +20,11 @@ from tfod_compress import frames
 from tfod_compress.frames import bmp
 from tfod_compress.labels import coco, kitti, table, voc, yolo
 from tfod_compress.labels import label_map as label_maps
-from tfod_compress.labels.boxes import clean
 from tfod_compress.labels.classes import ClassMap, read_class_map
 from tfod_compress.records import example, framing, wire
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.boxes import clean
+from tfod_compress.tasks.detection.task import Detection
 
 LMU = label_maps.load("lmu")
 SLOWEST = 2.0  # seconds for one small input
@@ -55,8 +56,8 @@ def bit_masks():
 
 
 def record():
-    boxes = clean(voc.Voc("", []).parse(XML), 64, 48, ClassMap(LMU), 1)
-    return example.build(example.features_of_frame("a/b", "b.bmp", 64, 48, boxes, LMU), b"picture", "jpeg", 7)
+    labels = Detection().to_features(voc.Voc("", []).parse(XML), 64, 48, ClassMap(LMU), 1).data
+    return example.build(example.features_of_frame("a/b", "b.bmp", 64, 48, labels), b"picture", "jpeg", 7)
 
 
 XML = records_data.VOC.format(width=64, height=48, objects=records_data.VOC_OBJECT.format("Bus", 1, 2, 30, 40)).encode()
@@ -130,7 +131,7 @@ def parse_file(read):
 def parse_record(data, folder):
     try:
         wire.parse(data)
-        example.parse(data)
+        example.parse(data, Detection())
     except ValueError:
         pass
 

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from tests import records_data
-from tfod_compress.labels.boxes import Boxes
 from tfod_compress.records import RecordSet, convert, example, framing, inspection
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import features
+from tfod_compress.tasks.detection.boxes import Boxes
+from tfod_compress.tasks.detection.task import Detection
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +30,15 @@ def records(made, tmp_path):
 def rewrite(folder, change):
     """Rewrites the first train record by `change(Boxes) -> (source_id, Boxes)`, manifest and all."""
     path = RecordSet(folder).files("train")[0]
-    found = [example.parse(data) for data in framing.read_records(path)]
+    found = [example.parse(data, Detection()) for data in framing.read_records(path)]
     parts = []
     for index, item in enumerate(found):
         boxes = Boxes(item.boxes, item.class_ids, item.difficult, item.is_crowd, None, None, [], 0, 0)
         source_id = item.source_id
         if index == 0:
             source_id, boxes = change(found, boxes)
-        part = example.features_of_frame(source_id, item.filename, item.width, item.height, boxes,
-                                         RecordSet(folder).label_map)
+        part = example.features_of_frame(source_id, item.filename, item.width, item.height, features.write(
+            boxes, item.width, item.height, RecordSet(folder).label_map))
         data = example.build(part, item.encoded, item.format, item.compressed_bytes)
         header, footer = framing.frame(data)
         parts += [header, data, footer]

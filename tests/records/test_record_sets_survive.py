@@ -13,7 +13,7 @@ import pytest
 
 from tests import records_data
 from tests.conftest import ROOT
-from tfod_compress.records import conversion, space
+from tfod_compress.records import conversion, publish, space
 from tfod_compress.support.errors import InputError
 
 
@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(reference, tmp_path):
 def test_only_unfinished_shards_are_made_again(reference, tmp_path, monkeypatch, damage):
     folder, expected = reference
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(conversion.publish, "describe", lambda *_: sys.exit(9))
+        patch.setattr(publish, "describe", lambda *_: sys.exit(9))
         convert(folder, tmp_path)
     victim = tmp_path / "jpeg-q20.unfinished/train-00001-of-00003.tfrecord"
     if damage == "missing":

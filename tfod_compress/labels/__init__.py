@@ -62,11 +62,6 @@ def open_labels(path, label_format, source_ids, names_file=None, may_be_empty=Fa
     return {"voc": voc.Voc, "kitti": kitti.Kitti}[label_format](path, source_ids), label_format
 
 
-def ignored_names(label_format):
-    """Class names that a format ignores by itself."""
-    return kitti.IGNORED if label_format == "kitti" else ()
-
-
 def detect_format(path):
     """The format of the labels at `path`, by their content.
 

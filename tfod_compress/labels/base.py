@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import typing
 
 from tfod_compress.support.errors import InputError
 
@@ -11,6 +12,39 @@ MAX_LABEL_BYTES = 32 << 20  # of the label file of one frame; real ones have a f
 
 class LabelError(InputError):
     """A label file that cannot be read; one line that names it."""
+
+
+class Label(typing.Protocol):
+    """What one frame is labelled with, as far as whoever knows no task must know. Digests are of its text form, repr.
+
+    Attributes:
+      names: the class names in it, one for each object.
+      width, height: the frame's size in pixels as the labels say it; None where they do not.
+      areas: what the text form leaves out of the objects' areas; None where the labels have none.
+    """
+
+    names: list[str]
+    width: int | None
+    height: int | None
+    areas: list[float | None] | None
+
+
+class Labels(typing.Protocol):
+    """The labels of a data set, opened.
+
+    Attributes:
+      path: where they are, for messages.
+      ignored: class names that the format ignores by itself.
+    """
+
+    path: pathlib.Path
+    ignored: tuple[str, ...]
+
+    def has(self, source_id: str) -> bool:
+        """Whether this frame is labelled, if only as empty."""
+
+    def read(self, source_id: str) -> Label:
+        """The label of a frame that `has`; LabelError where it is damaged."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +89,17 @@ class FrameLabels:
     width: int | None = None
     height: int | None = None
 
+    @property
+    def names(self):
+        """[class name], one for each box."""
+        return [box.name for box in self.boxes]
+
+    @property
+    def areas(self):
+        """[area or None], one for each box, or None where no box has one."""
+        areas = [box.area for box in self.boxes]
+        return areas if any(area is not None for area in areas) else None
+
 
 class LabelFolder:
     """A folder with one label file a frame, mirroring the frames folder by stem.
@@ -66,6 +111,7 @@ class LabelFolder:
 
     extensions = ()
     passed_over = ()
+    ignored = ()
 
     def __init__(self, folder, source_ids):
         self.path = pathlib.Path(folder)
@@ -118,6 +164,8 @@ class LabelFolder:
 
 class LabelTable:
     """Labels of all frames held by one file: {key: FrameLabels}, keys being frame paths without extension."""
+
+    ignored = ()
 
     def __init__(self, path, labels, source_ids):
         self.path = pathlib.Path(path)

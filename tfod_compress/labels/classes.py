@@ -35,8 +35,9 @@ class ClassMap:
         """The id of a name's class, or 0 for a name to ignore; KeyError for one that is not mapped."""
         return self._ids[name]
 
-    def check(self, counts, labels):
-        """Raises InputError listing every name in `counts` ({name: boxes}) that is not mapped."""
+    def check(self, counts, labels, counted="boxes"):
+        """Raises InputError listing every name in `counts` ({name: boxes, or what `counted` says}) that is not mapped.
+        """
         unknown = collections.Counter({name: count for name, count in counts.items() if name not in self._ids})
         if not unknown:
             return
@@ -48,7 +49,7 @@ class ClassMap:
         numbers = " (numbers: YOLO's own names may be missing, --names brings them)" if all(
             name.isdigit() for name in unknown) else ""
         raise InputError(
-            f"{labels}: class names that the label map lacks, with their boxes: {told}{numbers}; three ways on: "
+            f"{labels}: class names that the label map lacks, with their {counted}: {told}{numbers}; three ways on: "
             f"{maps}; --label_map auto, which takes the names as they are; or --class_map FILE with a line for each "
             f"that says {listed(self.label_map.values(), CLASSES)} or {IGNORE}")
 

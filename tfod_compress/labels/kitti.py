@@ -22,6 +22,7 @@ class Kitti(LabelFolder):
     """A folder of .txt files."""
 
     extensions = (".txt",)
+    ignored = IGNORED
 
     def parse(self, data):
         boxes = []

@@ -5,10 +5,10 @@
         example.pixels(), example.boxes, example.class_ids
 """
 
-from tfod_compress.records.example import Example
+from tfod_compress.records.example import Example, Features
 from tfod_compress.records.record_set import RecordSet
 
-__all__ = ["Example", "RecordSet", "convert"]
+__all__ = ["Example", "Features", "RecordSet", "convert"]
 
 
 def __getattr__(name):

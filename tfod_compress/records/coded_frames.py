@@ -36,17 +36,17 @@ def pixels(path, max_pixels):
 
 
 def frames(shard, codec, read, keep):
-    """Yields (FramePath, pixels, boxes, [Coded for each of `shard.folders`]) of a shard's frames, coded one by one.
+    """Yields (FramePath, pixels, labels, [Coded for each of `shard.folders`]) of a shard's frames, coded one by one.
 
     Args:
       shard: `shards.Shard`.
       codec: the codec.
-      read: gives (pixels, boxes) of a `FramePath`.
+      read: gives (pixels, labels) of a `FramePath`.
       keep: called with (key of `shard.bitstreams`, source_id, bytes) for each bitstream that is to be kept.
     """
     keys = list(dict.fromkeys((*shard.folders, *shard.bitstreams)))
     for path in shard.frames:
-        rgb, boxes = read(path)
+        rgb, labels = read(path)
         measured = path.source_id in shard.measured
         source, made = contiguous(rgb) if measured else rgb, []
         for key, (quality, data) in zip(keys, encode_at(codec, rgb, keys), strict=True):
@@ -55,7 +55,7 @@ def frames(shard, codec, read, keep):
             if key in shard.folders:
                 decoded = None if codec.stored_as and (codec.lossless or not measured) else codec.decode(data)
                 made.append(_coded(quality, data, len(data), codec, source, decoded, measured))
-        yield path, rgb, boxes, made
+        yield path, rgb, labels, made
 
 
 def sequences(shard, codec, read, keep):
@@ -75,10 +75,10 @@ def sequences(shard, codec, read, keep):
         sizes = {key: {unit.place: len(unit.data) for unit in units} for key, units in coded.items()}
         decoders = [codec.decode_sequence(unit.data for unit in coded[key]) for key in shard.folders]
         for place, path in enumerate(members):
-            rgb, boxes = read(path)
+            rgb, labels = read(path)
             measured = path.source_id in shard.measured
             source = contiguous(rgb) if measured else rgb
-            yield path, rgb, boxes, [
+            yield path, rgb, labels, [
                 _coded(key, None, sizes[key][place], codec, source, next(decoder), measured)
                 for key, decoder in zip(shard.folders, decoders, strict=True)]
 

@@ -1,11 +1,10 @@
-"""What a record holds: one frame, its picture and its boxes, under the TF OD API's feature keys.
+"""What a record holds: one frame, its picture and what its task keeps of its labels, by the OD API's feature keys.
 
-The keys are those of the API's dataset_tools/create_pascal_tf_record.py.
+The keys are those of the API's dataset_tools/create_pascal_tf_record.py. What stands under image/object/ or
+image/class/ is the task's own: it writes and reads those features (`tasks.base.Task`).
 """
 
 import dataclasses
-
-import numpy as np
 
 from tfod_compress import codecs
 from tfod_compress.records import wire
@@ -13,17 +12,12 @@ from tfod_compress.records import wire
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One frame of a record set, as read.
+    """One frame of a record set, as read; a task's examples have its labels too.
 
     Attributes:
       source_id: the frame's path below the frames folder, without extension.
       encoded: bytes of the stored picture; format: "jpeg" or "png".
       height, width: pixels.
-      boxes: float32 [N, 4], (ymin, xmin, ymax, xmax) in [0, 1].
-      class_ids: int64 [N], 1-based.
-      class_names: [N] texts.
-      difficult, is_crowd: bool [N].
-      areas: float32 [N], square pixels: of the objects' outlines where the labels had them, else of the boxes.
       compressed_bytes: what the codec wrote; more or less than len(encoded) where a PNG stands in.
       filename: the frame's file, below the frames folder.
       sha256: of `encoded`, as written.
@@ -34,12 +28,6 @@ class Example:
     format: str
     height: int
     width: int
-    boxes: np.ndarray
-    class_ids: np.ndarray
-    class_names: list
-    difficult: np.ndarray
-    is_crowd: np.ndarray
-    areas: np.ndarray
     compressed_bytes: int
     filename: str
     sha256: str
@@ -47,6 +35,25 @@ class Example:
     def pixels(self):
         """uint8 RGB [H, W, 3]; ValueError where the stored picture is damaged."""
         return codecs.get(self.format).decode(self.encoded)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a task makes of one frame's labels for its record.
+
+    Attributes:
+      data: its features, joined parts of `wire`.
+      class_ids: [class id], one for each object that is kept.
+      dropped: [(class name, (xmin, ymin, xmax, ymax) in pixels, reason)] of the objects that are not.
+      clipped: how many were cut at the frame's edge.
+      ignored: how many were passed over because of their class.
+    """
+
+    data: bytes
+    class_ids: list[int]
+    dropped: list = dataclasses.field(default_factory=list)
+    clipped: int = 0
+    ignored: int = 0
 
 
 def build(frame_part, encoded, stored_as, compressed_bytes):
@@ -66,7 +73,7 @@ def build(frame_part, encoded, stored_as, compressed_bytes):
                          *wire.int_feature("image/compressed_bytes", [compressed_bytes])])
 
 
-def features_of_frame(source_id, filename, width, height, boxes, label_map):
+def features_of_frame(source_id, filename, width, height, labels):
     """The part of a record that does not depend on the codec, to be built once for all qualities.
 
     Args:
@@ -74,61 +81,38 @@ def features_of_frame(source_id, filename, width, height, boxes, label_map):
       filename: the frame's file name.
       width: pixels.
       height: pixels.
-      boxes: `labels.boxes.Boxes`.
-      label_map: {class id: name}.
+      labels: `Features.data`.
 
     Returns:
       bytes.
     """
-    edges = boxes.edges
-    areas = (edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]) * (width * height)
-    if boxes.areas is not None:
-        areas = np.where(np.isnan(boxes.areas), areas, boxes.areas).astype(np.float32)
-    parts = [
+    return b"".join([
         *wire.bytes_feature("image/filename", [filename.encode("utf-8", "backslashreplace")]),
         *wire.bytes_feature("image/source_id", [source_id.encode()]),
         *wire.int_feature("image/height", [height]),
         *wire.int_feature("image/width", [width]),
-        *wire.bytes_feature("image/object/class/text",
-                            [label_map[number].encode() for number in boxes.class_ids.tolist()]),
-        *wire.int_feature("image/object/class/label", boxes.class_ids.tolist()),
-        *wire.int_feature("image/object/difficult", boxes.difficult.tolist()),
-        *wire.int_feature("image/object/is_crowd", boxes.is_crowd.tolist()),
-        *wire.float_feature("image/object/area", areas)]
-    for column, key in enumerate(("ymin", "xmin", "ymax", "xmax")):
-        parts += wire.float_feature(f"image/object/bbox/{key}", edges[:, column])
-    for key in ("truncated", "occluded"):
-        if getattr(boxes, key) is not None:
-            parts += wire.int_feature(f"image/object/{key}", getattr(boxes, key).tolist())
-    return b"".join(parts)
+        labels])
 
 
-def parse(data):
-    """`Example` from the bytes of a record; ValueError where they are none of ours."""
+def parse(data, task):
+    """A task's example from the bytes of a record; ValueError where they are none of ours.
+
+    Args:
+      data: bytes.
+      task: the `Task` whose labels the record holds.
+    """
     features = wire.parse(data)
     try:
-        edges = [np.array(features.get(f"image/object/bbox/{key}", ()), np.float32)
-                 for key in ("ymin", "xmin", "ymax", "xmax")]
-        count = len(edges[0])
-
-        def flags(key):
-            return np.array(features.get(key) or [0] * count, bool)
-
         encoded = features["image/encoded"][0]
-        return Example(
+        stored = Example(
             source_id=features["image/source_id"][0].decode(),
             encoded=encoded,
             format=features["image/format"][0].decode(),
             height=int(features["image/height"][0]),
             width=int(features["image/width"][0]),
-            boxes=np.stack(edges, axis=-1),
-            class_ids=np.array(features.get("image/object/class/label", ()), np.int64),
-            class_names=[text.decode() for text in features.get("image/object/class/text", ())],
-            difficult=flags("image/object/difficult"),
-            is_crowd=flags("image/object/is_crowd"),
-            areas=np.array(features.get("image/object/area", ()), np.float32),
             compressed_bytes=int(features.get("image/compressed_bytes", [len(encoded)])[0]),
             filename=features.get("image/filename", [b""])[0].decode(),
             sha256=features.get("image/key/sha256", [b""])[0].decode())
+        return task.from_features(stored, features)
     except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no record of a labelled frame: {error!r}") from error

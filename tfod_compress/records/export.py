@@ -61,7 +61,9 @@ def export(record_set, splits, folder, *, label_map=None, annotations=True, repl
                 number = len(images) + 1
                 images.append({"id": number, "file_name": _file_name(record_set, example.source_id),
                                "width": example.width, "height": example.height, "source_id": example.source_id})
-                labels += _annotations(example, number, len(labels), record_set.has_areas) if annotations else ()
+                if annotations:
+                    labels += [{"id": at, "image_id": number, **one} for at, one in enumerate(
+                        record_set.task.annotations(example, record_set.has_areas), len(labels) + 1)]
                 bar.advance()
         twice = [name for name, count in collections.Counter(image["file_name"] for image in images).items()
                  if count > 1]
@@ -115,19 +117,6 @@ def _file_name(record_set, source_id):
         raise InputError(f"{record_set.path}: the frame {source_id!r} has a name that is no path below a folder; make "
                          "the record set again")
     return f"{source_id}.png"
-
-
-def _annotations(example, image, before, has_areas):
-    """COCO's annotations of an Example, the record set's normalised boxes in pixels."""
-    made = []
-    for index, (ymin, xmin, ymax, xmax) in enumerate(example.boxes.astype(float).tolist()):
-        x, y = xmin * example.width, ymin * example.height
-        width, height = xmax * example.width - x, ymax * example.height - y
-        made.append({"id": before + index + 1, "image_id": image, "category_id": int(example.class_ids[index]),
-                     "bbox": [x, y, width, height],
-                     "area": float(example.areas[index]) if has_areas else width * height,
-                     "iscrowd": int(example.is_crowd[index]), "difficult": int(example.difficult[index])})
-    return made
 
 
 def _whole(folder, info, categories):

@@ -6,6 +6,7 @@ import pathlib
 
 from tfod_compress.labels import label_map as label_maps
 from tfod_compress.records import example as examples
+from tfod_compress.records import task_names
 from tfod_compress.records.framing import read_records
 from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
@@ -49,6 +50,14 @@ class RecordSet:
         """Names of the splits that hold frames, e.g. ["train", "val"]."""
         return [name for name, count in self.manifest.get("frames", {}).items() if name != "broken" and count]
 
+    @functools.cached_property
+    def task(self):
+        """The `Task` whose labels it holds; InputError where this version has none of that name."""
+        try:
+            return task_names.find(self.manifest.get("task", task_names.DEFAULT))
+        except InputError as error:
+            raise InputError(f"{self.path / 'manifest.json'}: {error}") from error
+
     @property
     def has_areas(self):
         """Whether `Example.areas` are those of the objects' outlines, as COCO's labels have them."""
@@ -68,10 +77,11 @@ class RecordSet:
         return paths
 
     def examples(self, split):
-        """Yields the split's frames as `Example`; InputError where a shard is damaged."""
+        """Yields the split's frames as the task's examples (`Task.from_features`); InputError where a shard is damaged.
+        """
         for path in self.files(split):
             for index, data in enumerate(read_records(path)):
                 try:
-                    yield examples.parse(data)
+                    yield examples.parse(data, self.task)
                 except ValueError as error:
                     raise InputError(f"{path}: record {index}: {error}; make the record set again") from error

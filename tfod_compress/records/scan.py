@@ -52,7 +52,7 @@ def scan_frame(frame, labels, max_pixels, names):
       frame: `FramePath`.
       labels: what `open_labels` gave.
       max_pixels: limit on the frame's size.
-      names: Counter of class names, to which the frame's boxes are added.
+      names: Counter of class names, to which the frame's objects are added.
 
     Returns:
       `Scanned`.
@@ -68,11 +68,10 @@ def scan_frame(frame, labels, max_pixels, names):
     if found is not None:
         if found.width and found.height and (found.width, found.height) != (width, height):
             return Scanned(reason=f"its labels are for a frame of {found.width}x{found.height}, it is {width}x{height}")
-        names.update(box.name for box in found.boxes)
+        names.update(found.names)
         crc = google_crc32c.value(repr(found).encode("utf-8", "backslashreplace"))
-        areas = [box.area for box in found.boxes]
-        if any(area is not None for area in areas):
-            areas_crc = google_crc32c.value(repr(areas).encode())
+        if found.areas is not None:
+            areas_crc = google_crc32c.value(repr(found.areas).encode())
     rows = _bitmap_rows(rgb)
     return Scanned(None, kind, (width, height), google_crc32c.value(rows.reshape(-1)), _look(rows), labelled, crc,
                    areas_crc, jpeg_quality(frame.path) if kind == "jpeg" else None)

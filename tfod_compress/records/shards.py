@@ -9,8 +9,6 @@ import os
 import pathlib
 
 from tfod_compress.codecs.rate_matching import RateTarget
-from tfod_compress.labels.base import FrameLabels
-from tfod_compress.labels.boxes import clean
 from tfod_compress.records import bitstreams, coded_frames, example
 from tfod_compress.records.framing import frame as record_frame
 from tfod_compress.support.errors import InputError
@@ -49,6 +47,11 @@ def shard_names(split, count):
     return [f"{split}-{index:05d}-of-{count:05d}.tfrecord" for index in range(count)]
 
 
+def counted(task):
+    """Under which name notes and manifests count a task's labels by class."""
+    return task.objects or "images"
+
+
 def note_path(folder, name):
     """Where the note about a finished shard lies until the whole record set is finished."""
     return pathlib.Path(folder) / f"{name}.json"
@@ -70,14 +73,15 @@ def finished_note(folder, name):
     return None
 
 
-def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):
+def write_shard(shard, codec, task, labels, min_box_px, max_pixels, on_frame):
     """Writes the shard and, beside it, the note about what it holds; both whole or not at all.
 
     Args:
       shard: `Shard`.
       codec: the codec.
-      labels: what `open_labels` gave.
-      min_box_px: see `labels.boxes.clean`.
+      task: the `Task`.
+      labels: what its `open_labels` gave.
+      min_box_px: see `Task.to_features`.
       max_pixels: limit on a frame's size.
       on_frame: called with (frames, raw bytes) after every frame.
 
@@ -88,29 +92,29 @@ def write_shard(shard, codec, labels, min_box_px, max_pixels, on_frame):
     with contextlib.ExitStack() as stack:
         # The disk takes the first frames while the next ones are coded, instead of all of them at the end.
         disk = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk, label_map,
+        writers = [stack.enter_context(_Writer(pathlib.Path(folder) / shard.name, disk, label_map, counted(task),
                                                isinstance(quality, RateTarget) and quality.per_frame))
                    for quality, folder in shard.folders.items()]
         code = coded_frames.sequences if shard.sequences else coded_frames.frames
-        for path, rgb, boxes, coded in code(
-                shard, codec, lambda path: _read(path, labels, shard.class_map, min_box_px, max_pixels),
+        for path, rgb, features, coded in code(
+                shard, codec, lambda path: _read(path, task, labels, shard.class_map, min_box_px, max_pixels),
                 lambda key, source_id, data: bitstreams.write(shard.bitstreams[key], source_id, codec.extension, data)):
             height, width, _ = rgb.shape
-            part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height, boxes,
-                                             label_map)
+            part = example.features_of_frame(path.source_id, os.path.basename(path.path), width, height,
+                                             features.data)
             for writer, made in zip(writers, coded, strict=True):
                 writer.add(example.build(part, made.stored, made.format, made.size), path.source_id, width, height,
-                           made, boxes)
+                           made, features)
             on_frame(1, rgb.size)
     for folder, writer in zip(shard.folders.values(), writers, strict=True):
         write_json(note_path(folder, shard.name), {"split": shard.split, **writer.note})
 
 
-def _read(path, labels, class_map, min_box_px, max_pixels):
+def _read(path, task, labels, class_map, min_box_px, max_pixels):
     rgb = coded_frames.pixels(path, max_pixels)
-    found = labels.read(path.source_id) if labels.has(path.source_id) else FrameLabels([])
+    found = labels.read(path.source_id) if labels.has(path.source_id) else None
     try:
-        return rgb, clean(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)
+        return rgb, task.to_features(found, rgb.shape[1], rgb.shape[0], class_map, min_box_px)
     except KeyError as error:
         raise InputError(f"{path.path}: its labels changed while they were converted; run again") from error
 
@@ -118,12 +122,12 @@ def _read(path, labels, class_map, min_box_px, max_pixels):
 class _Writer:
     """One shard file of one record set while it is written, and what will be said about it."""
 
-    def __init__(self, path, disk, label_map, own_qualities):
+    def __init__(self, path, disk, label_map, counted, own_qualities):
         """`disk` is an executor that brings to the disk what is written."""
-        self._label_map = label_map
+        self._label_map, self._counted = label_map, counted
         self._path, self._digest, self._own_qualities = path, hashlib.sha256(), own_qualities
         self._disk, self._flushing, self._flushed = disk, None, 0
-        self.note = {"sha256": "", "bytes": 0, "frames": [], "boxes": dict.fromkeys(label_map.values(), 0),
+        self.note = {"sha256": "", "bytes": 0, "frames": [], counted: dict.fromkeys(label_map.values(), 0),
                      "dropped": [], "clipped": 0, "ignored": 0, "negatives": 0}
 
     def __enter__(self):
@@ -140,7 +144,7 @@ class _Writer:
             raise failed
         return self._context.__exit__(*error)
 
-    def add(self, data, source_id, width, height, coded, boxes):
+    def add(self, data, source_id, width, height, coded, features):
         header, footer = record_frame(data)
         for part in (header, data, footer):
             self._file.write(part)
@@ -155,10 +159,10 @@ class _Writer:
             psnr = "inf" if psnr == float("inf") else round(psnr, 4)
         row = [source_id, width, height, coded.size, psnr]
         self.note["frames"].append([*row, coded.quality] if self._own_qualities else row)
-        for number in boxes.class_ids:
-            self.note["boxes"][self._label_map[int(number)]] += 1
+        for number in features.class_ids:
+            self.note[self._counted][self._label_map[int(number)]] += 1
         self.note["dropped"] += [[source_id, name, [str(round(edge, 3)) for edge in edges], reason]
-                                 for name, edges, reason in boxes.dropped]
-        self.note["clipped"] += boxes.clipped
-        self.note["ignored"] += boxes.ignored
-        self.note["negatives"] += not len(boxes.class_ids)
+                                 for name, edges, reason in features.dropped]
+        self.note["clipped"] += features.clipped
+        self.note["ignored"] += features.ignored
+        self.note["negatives"] += not len(features.class_ids)

@@ -81,20 +81,60 @@ def assign(keys, fractions, seed):
     return [side.get(key, rest) for key in keys]
 
 
-def assign_folds(keys, folds, seed):
-    """[split name] as `assign`, but `folds` sides named fold0, fold1, … of about the same number of frames."""
+def assign_by_class(keys, classes, fractions, seed):
+    """As `assign`, but for each class by itself, so that no split lacks a class that has groups for all of them.
+
+    Where that would leave a split empty, because no class has enough groups, classes are not looked at.
+
+    Args:
+      keys: the group of each frame.
+      classes: the class of each frame; a group of several counts as the first of them in order.
+      fractions: see `assign`.
+      seed: likewise.
+    """
+    of_group = _first_classes(keys, classes)
+    members, sides = {}, {}
+    for key in keys:
+        members.setdefault(of_group[key], []).append(key)
+    for mine in members.values():
+        sides.update(zip(mine, assign(mine, fractions, seed), strict=True))
+    found = [sides[key] for key in keys]
+    wanted = {name for name, share in fractions.items() if share > 0}
+    return found if wanted <= set(found) else assign(keys, fractions, seed)
+
+
+def assign_folds(keys, folds, seed, classes=None):
+    """[split name] as `assign`, but `folds` sides named fold0, fold1, … of about the same number of frames.
+
+    Args:
+      keys: the group of each frame.
+      folds: how many.
+      seed: a number.
+      classes: the class of each frame: each is spread over the folds; None where frames have none.
+    """
+    of_group = _first_classes(keys, classes or [""] * len(keys))
     sizes = {}
     for key in keys:
         sizes[key] = sizes.get(key, 0) + 1
     if len(sizes) < folds:
         raise InputError(f"--folds {folds}: there are only {len(sizes)} groups of frames")
     order = sorted(sizes, key=lambda key: (-sizes[key], hashlib.sha256(f"{seed}/{key}".encode()).digest()))
-    loads, side = [0] * folds, {}
+    loads, of_class, side = [0] * folds, {}, {}
     for key in order:
-        fold = loads.index(min(loads))
+        mine = of_class.setdefault(of_group[key], [0] * folds)
+        fold = min(range(folds), key=lambda fold: (mine[fold], loads[fold]))
         side[key] = f"fold{fold}"
         loads[fold] += sizes[key]
+        mine[fold] += sizes[key]
     return [side[key] for key in keys]
+
+
+def _first_classes(keys, classes):
+    """{group: the first of its classes in order}."""
+    found = {}
+    for key, name in zip(keys, classes, strict=True):
+        found[key] = min(found.get(key, name), name)
+    return found
 
 
 def read_split_files(folder):

@@ -27,12 +27,14 @@ class Job:
     Attributes:
       codec: its name.
       options: see `codecs.get`.
-      labels: what `open_labels` gave.
+      task: the `Task`.
+      labels: what its `open_labels` gave.
       min_box_px, max_pixels: limits.
     """
 
     codec: str
     options: dict
+    task: object
     labels: object
     min_box_px: float
     max_pixels: int
@@ -150,7 +152,7 @@ def _coded(counter, began):
 
 
 def scan_frames(frames):
-    """([Scanned], {class name: boxes}) of [FramePath], in a worker."""
+    """([Scanned], {class name: objects}) of [FramePath], in a worker."""
     names = collections.Counter()
     return [scan_frame(frame, _job.labels, _job.max_pixels, names) for frame in frames], names
 
@@ -169,7 +171,7 @@ def coded_sizes(task):
 
 def make_shard(shard):
     """Writes one `Shard`, in a worker."""
-    write_shard(shard, _codec, _job.labels, _job.min_box_px, _job.max_pixels, _count)
+    write_shard(shard, _codec, _job.task, _job.labels, _job.min_box_px, _job.max_pixels, _count)
 
 
 def _start(job, counter, parent):

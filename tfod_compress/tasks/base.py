@@ -7,6 +7,19 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import pathlib
+import typing
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfod_compress.frames import FramePath
+from tfod_compress.labels import ClassMap
+from tfod_compress.labels.base import Label, Labels
+from tfod_compress.records.example import Example, Features
+
+if typing.TYPE_CHECKING:
+    import PIL.Image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +52,39 @@ class Metric:
         return value - over if self.higher_is_better else over - value
 
 
+class Tally(typing.Protocol):
+    """What an inspection of a record set counts of the labels of one split.
+
+    Attributes:
+      note: what stands behind the number of frames, such as " (3 without boxes)"; "" for nothing.
+    """
+
+    note: str
+
+    def add(self, example: Example) -> list[str]:
+        """Counts one example; returns what is odd about its labels, one line each."""
+
+    def lines(self) -> list[str]:
+        """What was counted."""
+
+
 class Task(abc.ABC):
-    """A task.
+    """A task. Objects of it hold nothing that cannot be pickled: processes that write records get one.
 
     Attributes:
       name: as in `--task`.
       metrics: what is told of an evaluation; the first one decides.
+      labels: where labels are looked for when no --labels is given; None where `open_labels` finds them by itself.
+      label_map: the default of --label_map.
+      objects: what of a frame is labelled, such as "boxes"; "" where the frame itself has a class, one and no more.
+        Frames of a class that a class map ignores are left out then.
     """
 
     name: str
     metrics: tuple[Metric, ...]
+    labels: str | None = None
+    label_map: str = "auto"
+    objects: str = ""
 
     @property
     def decisive(self) -> Metric:
@@ -58,3 +94,73 @@ class Task(abc.ABC):
     def metric(self, key: str) -> Metric:
         """A metric by its key; KeyError where there is none."""
         return {metric.key: metric for metric in self.metrics}[key]
+
+    # Labels to records and back.
+
+    @abc.abstractmethod
+    def open_labels(self, path: pathlib.Path | str | None, label_format: str, frames: Sequence[FramePath], *,
+                    folder: pathlib.Path | str, names_file: str | None = None,
+                    label_map: dict[int, str] | None = None, may_be_empty: bool = False) -> tuple[Labels, str]:
+        """Opens the labels of a data set.
+
+        Args:
+          path: of the labels, a folder or a file; None where none was given.
+          label_format: one of the task's, or "auto".
+          frames: the frames.
+          folder: that they were found in.
+          names_file: names of classes that the labels give as numbers (--names), or None.
+          label_map: {class id: name} that the labels will be mapped to, where it is known before.
+          may_be_empty: whether labels of not a single frame will do.
+
+        Returns:
+          (labels, format); `labels` can be pickled.
+
+        Raises:
+          InputError: missing, of no known format, or damaged.
+        """
+
+    @abc.abstractmethod
+    def to_features(self, label: Label | None, width: int, height: int, class_map: ClassMap,
+                    min_box_px: float) -> Features:
+        """What a record keeps of one frame's label.
+
+        Args:
+          label: what the labels have of it; None for a frame without labels that is kept (--unlabelled negative).
+          width: of the frame, in pixels.
+          height: likewise.
+          class_map: every name in the label is mapped.
+          min_box_px: objects whose shorter side is below this are dropped, where objects have one.
+        """
+
+    @abc.abstractmethod
+    def from_features(self, stored: Example, features: dict[str, list]) -> Example:
+        """The task's example: `stored` with what `to_features` wrote.
+
+        Args:
+          stored: what every record has.
+          features: {key: values} of the record.
+
+        Raises:
+          KeyError, IndexError, TypeError, ValueError: the features are not the task's.
+        """
+
+    @abc.abstractmethod
+    def annotations(self, example: Example, has_areas: bool) -> list[dict]:
+        """The labels of an example as annotations of a COCO file, without `id` and `image_id`.
+
+        Args:
+          example: of `from_features`.
+          has_areas: whether the objects' areas are those that the labels had.
+        """
+
+    @abc.abstractmethod
+    def check_counts(self, counts: dict[str, int], where: pathlib.Path | str) -> None:
+        """Raises InputError where nothing can be learnt from labels of {class name: objects}; `where` names them."""
+
+    @abc.abstractmethod
+    def tally(self, label_map: dict[int, str]) -> Tally:
+        """An empty count of a split's labels."""
+
+    @abc.abstractmethod
+    def draw(self, rgb: np.ndarray, example: Example, label_map: dict[int, str]) -> PIL.Image.Image:
+        """The picture, uint8 [H, W, 3], with its labels, as far as they can be drawn."""

@@ -8,9 +8,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress.records.inspection import draw_boxes
 from tfod_compress.support.files import atomic_file
 from tfod_compress.support.progress import Bar
+from tfod_compress.tasks.detection.inspection import draw_boxes
 
 EVERY = 10  # steps between TensorBoard points and lines of metrics.jsonl; the stock loop has 100
 

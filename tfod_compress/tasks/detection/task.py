@@ -1,12 +1,19 @@
 """Object detection as a task."""
 
+from tfod_compress import labels
+from tfod_compress.labels import FrameLabels
+from tfod_compress.records import Features
 from tfod_compress.tasks.base import Metric, Task
+from tfod_compress.tasks.detection import boxes, features
 
 
 class Detection(Task):
     """Boxes of classes; by the OD API's weighted mAP, as the LMU study has it."""
 
     name = "detection"
+    labels = "data/labels"
+    label_map = "lmu"
+    objects = "boxes"
     metrics = (
         Metric("weighted_map", "weighted mAP", scorer="weighted_map"),
         Metric("map", "mAP", scorer="map"),
@@ -17,3 +24,36 @@ class Detection(Task):
         Metric("recall", "recall"),
         Metric("f1", "F1", scorer="f1"),
     )
+
+    def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
+        """See `labels.open_labels`."""
+        return labels.open_labels(path, label_format, [frame.source_id for frame in frames], names_file, may_be_empty)
+
+    def to_features(self, label, width, height, class_map, min_box_px):
+        """See `boxes.clean` for the rules that boxes are kept by."""
+        kept = boxes.clean(label or FrameLabels([]), width, height, class_map, min_box_px)
+        return Features(features.write(kept, width, height, class_map.label_map), kept.class_ids.tolist(),
+                        kept.dropped, kept.clipped, kept.ignored)
+
+    def from_features(self, stored, found):
+        """`features.DetectionExample`."""
+        return features.read(stored, found)
+
+    def annotations(self, example, has_areas):
+        """One for each box."""
+        return features.annotations(example, has_areas)
+
+    def check_counts(self, counts, where):
+        """Frames without boxes will do."""
+
+    def tally(self, label_map):
+        """Boxes per class and size."""
+        from tfod_compress.tasks.detection.inspection import BoxTally
+
+        return BoxTally(label_map)
+
+    def draw(self, rgb, example, label_map):
+        """The picture with its boxes and their classes."""
+        from tfod_compress.tasks.detection.inspection import draw_boxes
+
+        return draw_boxes(rgb, example.boxes, example.class_ids, label_map)

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from tfod_compress.records.inspection import MEDIUM, SMALL
 from tfod_compress.support.text import CLASSES, listed
+from tfod_compress.tasks.detection.inspection import MEDIUM, SMALL
 
 # The feature maps of these SSD extractors: the first at stride 16, each further one half as large, rounded up.
 _HALVING_SSD = {"ssd_inception_v2_keras", "ssd_mobilenet_v1_keras", "ssd_mobilenet_v2_keras"}

@@ -5,7 +5,7 @@ import glob
 
 import numpy as np
 
-from tfod_compress.records import example as examples
+from tfod_compress.records.example import parse
 from tfod_compress.records.framing import read_records
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import CLASSES, listed
@@ -58,7 +58,7 @@ def look(record_set, max_frames, splits=("train",)):
             if index == limit:
                 break
             try:
-                example = examples.parse(data)
+                example = parse(data, record_set.task)
             except ValueError as error:
                 raise InputError(f"{path}: record {index}: {error}; make the record set again") from error
             frames += 1

@@ -1,0 +1,51 @@
+"""Image classification as a task."""
+
+from tfod_compress.records import Features
+from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.base import Metric, Task
+from tfod_compress.tasks.classification import labels, records
+
+
+class Classification(Task):
+    """One class for each picture; by how often the surest guess is right."""
+
+    name = "classification"
+    metrics = (
+        Metric("top1", "top-1", scorer="top1"),
+        Metric("top5", "top-5", scorer="top5"),
+        Metric("mean_class_accuracy", "mean per-class accuracy", scorer="mean_class_accuracy"),
+    )
+
+    def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
+        """See `labels`; without a path the folders are the classes."""
+        return labels.open_labels(path, label_format, frames, folder, names_file, label_map)
+
+    def to_features(self, label, width, height, class_map, min_box_px):
+        """Every picture that is kept has a class."""
+        number = class_map.class_id(label.name)
+        return Features(records.write(number, class_map.label_map[number]), [number])
+
+    def from_features(self, stored, features):
+        """`records.ClassificationExample`."""
+        return records.read(stored, features)
+
+    def annotations(self, example, has_areas):
+        """Its class."""
+        return [{"category_id": example.class_id}]
+
+    def check_counts(self, counts, where):
+        """There must be something to tell apart."""
+        if len(counts) < 2:
+            raise InputError(f"{where}: " + (f"every picture is of class {next(iter(counts))!r}" if counts else
+                                             "every class is ignored") + "; classification needs two classes or more")
+
+    def tally(self, label_map):
+        """Pictures per class."""
+        return records.ClassTally(label_map)
+
+    def draw(self, rgb, example, label_map):
+        """The picture as it is: a class has no place in it."""
+        import numpy as np
+        from PIL import Image
+
+        return Image.fromarray(np.ascontiguousarray(rgb))
