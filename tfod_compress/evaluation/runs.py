@@ -9,6 +9,7 @@ import functools
 import hashlib
 import pathlib
 
+from tfod_compress import tasks
 from tfod_compress.evaluation import results, trained_frames
 from tfod_compress.evaluation.detections import of_model
 from tfod_compress.records import RecordSet
@@ -19,7 +20,7 @@ from tfod_compress.tasks.detection import metrics, outside_detector, trained_mod
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.metrics import classes
 
-_NOTHING = classes.Given()
+_NOTHING, _TASK = classes.Given(), tasks.get("detection")
 
 
 def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="val", score_threshold=0.5,
@@ -65,7 +66,7 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
     record_sets = results.open_all(record_sets)
     seen = trained_frames.refuse(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
                                  allow_training_frames)
-    return results.evaluate(of_model(ready, batch_size), functools.partial(_match, model, given),
+    return results.evaluate(_TASK, of_model(ready, batch_size), functools.partial(_match, model, given),
                             {"checkpoint": prefix}, weights, record_sets, output, split, score_threshold, seen)
 
 
@@ -93,7 +94,7 @@ def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score
     weights = {"saved_model": results.digest(folder / "saved_model.pb"),
                "variables": results.digest(folder / "variables" / "variables.index")}
 
-    return results.evaluate(of_model(model.load, 1), functools.partial(_match, model, given),
+    return results.evaluate(_TASK, of_model(model.load, 1), functools.partial(_match, model, given),
                             {"checkpoint": str(folder.resolve())}, weights, record_sets, output, split, score_threshold)
 
 
@@ -128,7 +129,7 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
                              "the detector", record_set.path)
 
     described = {"checkpoint": None, "detector_command": command}
-    return results.evaluate(found, match, described, {"detector_command": command}, record_sets, output, split,
+    return results.evaluate(_TASK, found, match, described, {"detector_command": command}, record_sets, output, split,
                             score_threshold)
 
 

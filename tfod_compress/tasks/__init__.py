@@ -10,6 +10,7 @@ __all__ = ["DEFAULT", "TASKS", "Metric", "Task", "get"]
 DEFAULT = "detection"
 TASKS = {
     "detection": "tfod_compress.tasks.detection.task:Detection",
+    "classification": "tfod_compress.tasks.classification.task:Classification",
 }
 
 

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from tfod_compress.statistics.intervals import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +44,33 @@ class Metric:
         return value - over if self.higher_is_better else over - value
 
 
+class Truth(Protocol):
+    """What is known of the images of an evaluation; tasks add their own.
+
+    Attributes:
+      image_ids: source ids, in ascending order.
+      sizes: int64 [I, 2], (height, width) in pixels.
+      groups: int64 [I] or None; images of one group (frames of one sequence) are one unit of intervals.
+    """
+
+    image_ids: tuple
+    sizes: np.ndarray
+    groups: np.ndarray | None
+
+
 class Task(abc.ABC):
     """A task.
 
     Attributes:
       name: as in `--task`.
       metrics: what is told of an evaluation; the first one decides.
+      predictions_file: name of the file that an evaluation leaves beside metrics.json.
     """
 
     name: str
     metrics: tuple[Metric, ...]
+
+    predictions_file: str
 
     @property
     def decisive(self) -> Metric:
@@ -58,3 +80,33 @@ class Task(abc.ABC):
     def metric(self, key: str) -> Metric:
         """A metric by its key; KeyError where there is none."""
         return {metric.key: metric for metric in self.metrics}[key]
+
+    # Truth, predictions, numbers: what each is made of is the task's own affair.
+
+    @abc.abstractmethod
+    def ground_truth(self, record_set, split: str) -> Truth:
+        """The truth of one split of a record set.
+
+        Raises:
+          InputError: an empty split, or records of another task.
+        """
+
+    @abc.abstractmethod
+    def write_predictions(self, path, truth: Truth, predicted):
+        """Writes predictions on a truth's images, whole or not at all."""
+
+    @abc.abstractmethod
+    def read_predictions(self, path, truth: Truth):
+        """What `write_predictions` wrote.
+
+        Raises:
+          InputError: missing, malformed, or not of these images and classes.
+        """
+
+    @abc.abstractmethod
+    def scorer(self, truth: Truth, predicted, score_threshold: float | None = None) -> Scorer:
+        """What computes the metrics that have a `Metric.scorer`, for any image weights."""
+
+    @abc.abstractmethod
+    def summarise(self, truth: Truth, predicted, score_threshold: float | None = None) -> dict:
+        """The task's part of metrics.json: every metric, and what else its report shows."""
