@@ -9,6 +9,7 @@ import numpy as np
 from tfod_compress.labels.label_map import nearest
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import CLASSES, listed
+from tfod_compress.tasks.classification.predictions import KEPT
 from tfod_compress.tasks.classification.truth import Predictions, Truth
 
 
@@ -46,14 +47,10 @@ class ClassMatch:
         return dataclasses.replace(truth, image_ids=tuple(truth.image_ids[index] for index in chosen),
                                    sizes=truth.sizes[chosen], class_ids=truth.class_ids[chosen], groups=groups)
 
-    def translate(self, predicted: Predictions) -> Predictions:
-        """Predictions are made with the record set's ids already (`columns`)."""
-        return predicted
-
-    def columns(self) -> tuple[list[int], list[int]]:
-        """(columns of the classifier's scores that are kept, the record set's id of each)."""
-        order = {number: column for column, number in enumerate(sorted(self.theirs))}
-        return [order[number] for number in self.ids], list(self.ids.values())
+    def translate(self, scores: np.ndarray) -> Predictions:
+        """Predictions in the record set's classes, from the scores float [I, C] of the classifier's, ids ascending."""
+        column = {number: index for index, number in enumerate(sorted(self.theirs))}
+        return Predictions.of_scores(scores[:, [column[number] for number in self.ids]], list(self.ids.values()), KEPT)
 
     def described(self) -> dict:
         """For metrics.json: {"matched": {theirs: ours}, "not_in_detector", "not_in_records"}."""
