@@ -1,6 +1,7 @@
 """A trained classifier + record sets -> predictions.json and metrics.json."""
 
 import functools
+import pathlib
 
 import numpy as np
 
@@ -22,8 +23,8 @@ def evaluate(checkpoint, record_sets, output, *, split="val", batch_size=32, all
     Args:
       checkpoint: a model folder that tools.train left (its newest checkpoint), or a prefix.
       record_sets: folders of record sets, or RecordSets.
-      output: folder that receives `<record set name>/metrics.json` and `predictions.json`. What is there already, of the
-        same weights, record set and split, is not done again.
+      output: folder that receives `<record set name>/metrics.json` and `predictions.json`. What is there already, of
+        the same weights, record set and split, is not done again.
       split: "val", "train", or another that the record sets have, such as "fold0".
       batch_size: pictures run together; changes no number.
       allow_training_frames: whether pictures that the classifier, or one that it started from, was trained on may be
@@ -51,6 +52,17 @@ def evaluate(checkpoint, record_sets, output, *, split="val", batch_size=32, all
 
     return results.evaluate(tasks.get("classification"), found, match, {"checkpoint": model.prefix}, model.digest,
                             record_sets, output, split, None, seen)
+
+
+def evaluate_several(checkpoints, record_sets, output, **options) -> list:
+    """As `evaluate`, of several classifiers; with more than one, each gets a folder in `output` by its own name.
+
+    Returns:
+      [(name of the classifier's folder, or "" with one; the content of one metrics.json)].
+    """
+    names = [""] if len(checkpoints) == 1 else results.folder_names(checkpoints)
+    return [(name, result) for name, checkpoint in zip(names, checkpoints, strict=True)
+            for result in evaluate(checkpoint, record_sets, pathlib.Path(output) / name, **options).values()]
 
 
 def _scores(predictor, record_set, split, truth, batch_size):

@@ -110,6 +110,15 @@ def open_all(record_sets):
     return record_sets
 
 
+def folder_names(checkpoints):
+    """The folder that the results of each of several checkpoints go into; InputError where two have one name."""
+    paths = [pathlib.Path(checkpoint) for checkpoint in checkpoints]
+    names = [path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.name}" for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(f"checkpoints {listed(names)}: two have one name, so their results would share a folder")
+    return names
+
+
 def digest(path):
     """SHA-256 of a file that has to be there, in hexadecimal."""
     try:

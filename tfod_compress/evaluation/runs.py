@@ -15,7 +15,6 @@ from tfod_compress.evaluation.detections import of_model
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
-from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import metrics, outside_detector, trained_model
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.metrics import classes
@@ -179,15 +178,12 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
 
     if len(checkpoints) == 1:
         return [("", result) for result in made(checkpoints[0], output)]
-    paths = [pathlib.Path(checkpoint) for checkpoint in checkpoints]
-    names = [path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.name}" for path in paths]
-    if len(set(names)) < len(names):
-        raise InputError(f"checkpoints {listed(names)}: two have one name, so their results would share a folder")
-    models = [trained_model.find(path, config=pipeline_config_path) for path in paths]
+    names = results.folder_names(checkpoints)
+    models = [trained_model.find(path, config=pipeline_config_path) for path in checkpoints]
     pipeline_config_path = models[0].config
     from tfod_compress.tasks.detection.detector import Detector
     detector = Detector(pipeline_config_path)
-    return [(name, result) for name, path in zip(names, paths, strict=True)
+    return [(name, result) for name, path in zip(names, checkpoints, strict=True)
             for result in made(path, pathlib.Path(output) / name, detector)]
 
 
