@@ -101,6 +101,8 @@ def _evaluate():
         label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
         class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
     settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "given": given}
+    if _task() == "classification":
+        return _classifiers()
     if _CHECKPOINT.value:
         return evaluation.evaluate_checkpoints(
             _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
@@ -111,6 +113,30 @@ def _evaluate():
         results = evaluation.evaluate_command(_COMMAND.value, _RECORDS.value, _OUTPUT.value,
                                               keep_frames=_KEEP_FRAMES.value, **settings)
     return [("", result) for result in results.values()]
+
+
+def _task():
+    """The name of the task of the record sets, which must be one."""
+    from tfod_compress import tasks
+    from tfod_compress.records import RecordSet
+    from tfod_compress.support.errors import InputError
+
+    named = {path: RecordSet(path).manifest.get("task", tasks.DEFAULT) for path in _RECORDS.value}
+    if len(set(named.values())) > 1:
+        raise InputError("--records: of several tasks: " + ", ".join(f"{path} is of {name}" for path, name in
+                                                                     named.items()))
+    return named[_RECORDS.value[0]]
+
+
+def _classifiers():
+    """As `_evaluate`, of classifiers."""
+    from tfod_compress.evaluation import classifiers
+
+    for flag in (_CONFIG, _SAVED_MODEL, _COMMAND, _LABEL_MAP, _CLASS_MAP, _NMS_IOU):
+        if flag.value is not None:
+            raise command.UsageError(f"--{flag.name} is for detectors, and the record sets are of classification")
+    return classifiers.evaluate_several(_CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
+                                        batch_size=_BATCH.value, allow_training_frames=_ALLOW.value)
 
 
 def _measure():
@@ -142,24 +168,33 @@ def _with_interval(estimate):
     return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
+def _columns(result):
+    """(titles, function from a metrics.json to texts) of a task's metrics."""
+    from tfod_compress import tasks
+
+    task = tasks.get(result.get("task", tasks.DEFAULT))
+    if task.name != tasks.DEFAULT:
+        return [metric.title for metric in task.metrics], lambda result: [
+            _with_interval(result[metric.key]) for metric in task.metrics]
+    return ["weighted mAP", "mAP", "COCO AP", "P", "R", "F1"], lambda result: [
+        _with_interval(result["weighted_map"]), f"{result['map']['value']:.3f}", f"{result['coco']['AP']['value']:.3f}",
+        f"{result['precision']:.3f}", f"{result['recall']:.3f}", f"{result['f1']['value']:.3f}"]
+
+
 def _table(results):
     """Prints [(checkpoint name or "", metrics)], notes before."""
     from rich import console, table
 
     _notes(results)
-    threshold = results[0][1]["score_threshold"]
-    shown = table.Table(caption=f"95 % intervals in brackets; P, R, F1 at score {threshold:g}", caption_justify="left")
-    named = any(name for name, _ in results)
-    columns = ["record set", "bpp", "weighted mAP", "mAP", "COCO AP", "P", "R", "F1"]
-    for column in (["checkpoint"] if named else []) + columns:
+    named, first = any(name for name, _ in results), results[0][1]
+    titles, values = _columns(first)
+    told = f"; P, R, F1 at score {first['score_threshold']:g}" if "score_threshold" in first else ""
+    shown = table.Table(caption=f"95 % intervals in brackets{told}", caption_justify="left")
+    for column in [*(["checkpoint"] if named else []), "record set", "bpp", *titles]:
         shown.add_column(column, justify="left" if column in ("checkpoint", "record set") else "right", no_wrap=True)
     for name, result in results:
         bpp = "" if result["bpp"] is None else f"{result['bpp']:.3f}"
-        weighted = result["weighted_map"]
-        shown.add_row(*([name] if named else []), result["record_set"], bpp,
-                      _with_interval(weighted),
-                      f"{result['map']['value']:.3f}", f"{result['coco']['AP']['value']:.3f}",
-                      f"{result['precision']:.3f}", f"{result['recall']:.3f}", f"{result['f1']['value']:.3f}")
+        shown.add_row(*([name] if named else []), result["record_set"], bpp, *values(result))
     wide = console.Console()
     if not wide.is_terminal:
         wide = console.Console(width=140)

@@ -1,4 +1,4 @@
-"""detections.json and metrics.json of a detector on record sets, whatever kind of detector it is."""
+"""Predictions and metrics.json of a model on record sets, whatever its task and kind."""
 
 import csv
 import pathlib
@@ -7,22 +7,23 @@ from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json, sha256, write_json
 from tfod_compress.support.text import listed
-from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks import DEFAULT
 from tfod_compress.tasks.detection.metrics import classes
 
 
-def evaluate(found, match, described, weights, record_sets, output, split, score_threshold, more=None):
+def evaluate(task, found, match, described, weights, record_sets, output, split, score_threshold, more=None):
     """Evaluates on several record sets what was not evaluated with the same inputs and settings before.
 
     Args:
-      found: (RecordSet, GroundTruth, split) -> Detections; called only where something is left to do.
-      match: RecordSet -> ClassMatch of the detector's classes and its own.
-      described: entries of metrics.json that name the detector.
-      weights: what tells this detector from others, for `made_from`.
+      task: Task.
+      found: (RecordSet, truth, split) -> predictions, as the task has them; called only where something is left to do.
+      match: RecordSet -> ClassMatch of the model's classes and its own.
+      described: entries of metrics.json that name the model.
+      weights: what tells this model from others, for `made_from`.
       record_sets: folders of record sets, or RecordSets.
       output: folder that receives a folder for each.
       split: whose frames.
-      score_threshold: of precision, recall and F1.
+      score_threshold: of precision, recall and F1; None for a task without.
       more: {record set name: further entries of its metrics.json}.
 
     Returns:
@@ -38,28 +39,34 @@ def evaluate(found, match, described, weights, record_sets, output, split, score
                              f"{', '.join(record_set.splits)}")
         folder, matched = pathlib.Path(output) / record_set.name, match(record_set)
         made_from = {**weights, "record_set": digest(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
-                     "score_threshold": score_threshold}
+                     **({} if score_threshold is None else {"score_threshold": score_threshold})}
         if matched.differs:
             made_from["classes"] = {"ids": {str(number): to for number, to in matched.ids.items()},
                                     "nms_iou": matched.nms_iou}
-        results[record_set.name] = done = _finished(folder, made_from)
+        results[record_set.name] = done = _finished(folder, task, made_from)
         if not done:
-            truth = metrics.record_set_ground_truth(record_set, split)
+            truth = task.ground_truth(record_set, split)
             jobs.append((record_set, folder, matched, matched.restrict(truth), coded_size(record_set, split, truth),
                          made_from))
     for record_set, folder, matched, truth, size, made_from in jobs:
-        detections = matched.translate(found(record_set, truth, split))
-        dropped = {"dropped_detections": detections.dropped} if matched.differs or detections.dropped else {}
-        metrics.write_detections(folder / "detections.json", truth.image_ids, detections)
+        predicted = matched.translate(found(record_set, truth, split))
+        count = getattr(predicted, "dropped", None)
+        dropped = {} if count is None or not (matched.differs or count) else {"dropped_detections": count}
+        task.write_predictions(folder / task.predictions_file, truth, predicted)
         # What is written is what is measured, so that the file alone gives the same numbers again.
-        detections = metrics.load_detections(folder / "detections.json", truth)
-        result = {"record_set": record_set.name, **described, "split": split, **size,
-                  **metrics.summarise(truth, detections, score_threshold),
+        predicted = task.read_predictions(folder / task.predictions_file, truth)
+        result = {**_named(task), "record_set": record_set.name, **described, "split": split, **size,
+                  **task.summarise(truth, predicted, score_threshold),
                   **({"classes": matched.described()} if matched.differs else {}), **dropped,
                   **(more or {}).get(record_set.name, {}), "made_from": made_from}
         write_json(folder / "metrics.json", result)
         results[record_set.name] = result
     return results
+
+
+def _named(task):
+    """The entry that names a task; detection, which was there first, has none."""
+    return {} if task.name == DEFAULT else {"task": task.name}
 
 
 def notes(result):
@@ -103,6 +110,15 @@ def open_all(record_sets):
     return record_sets
 
 
+def folder_names(checkpoints):
+    """The folder that the results of each of several checkpoints go into; InputError where two have one name."""
+    paths = [pathlib.Path(checkpoint) for checkpoint in checkpoints]
+    names = [path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.name}" for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(f"checkpoints {listed(names)}: two have one name, so their results would share a folder")
+    return names
+
+
 def digest(path):
     """SHA-256 of a file that has to be there, in hexadecimal."""
     try:
@@ -111,7 +127,7 @@ def digest(path):
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _finished(folder, made_from):
+def _finished(folder, task, made_from):
     """The metrics in `folder` if they were made from the same inputs and settings, else None."""
     result = read_json(folder / "metrics.json")
     if result is None:
@@ -119,4 +135,4 @@ def _finished(folder, made_from):
     # Earlier versions resampled, with a number of resamples and a seed; what they finished stays.
     earlier = ("resamples", "seed")
     found = {name: value for name, value in (result.get("made_from") or {}).items() if name not in earlier}
-    return result if found == made_from and (folder / "detections.json").is_file() else None
+    return result if found == made_from and (folder / task.predictions_file).is_file() else None

@@ -9,17 +9,17 @@ import functools
 import hashlib
 import pathlib
 
+from tfod_compress import tasks
 from tfod_compress.evaluation import results, trained_frames
 from tfod_compress.evaluation.detections import of_model
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
-from tfod_compress.support.text import listed
 from tfod_compress.tasks.detection import metrics, outside_detector, trained_model
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.metrics import classes
 
-_NOTHING = classes.Given()
+_NOTHING, _TASK = classes.Given(), tasks.get("detection")
 
 
 def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="val", score_threshold=0.5,
@@ -65,7 +65,7 @@ def evaluate(pipeline_config_path, checkpoint, record_sets, output, *, split="va
     record_sets = results.open_all(record_sets)
     seen = trained_frames.refuse(trained_frames.of_checkpoint(prefix, model.config), record_sets, split, prefix,
                                  allow_training_frames)
-    return results.evaluate(of_model(ready, batch_size), functools.partial(_match, model, given),
+    return results.evaluate(_TASK, of_model(ready, batch_size), functools.partial(_match, model, given),
                             {"checkpoint": prefix}, weights, record_sets, output, split, score_threshold, seen)
 
 
@@ -93,7 +93,7 @@ def evaluate_saved_model(saved_model, record_sets, output, *, split="val", score
     weights = {"saved_model": results.digest(folder / "saved_model.pb"),
                "variables": results.digest(folder / "variables" / "variables.index")}
 
-    return results.evaluate(of_model(model.load, 1), functools.partial(_match, model, given),
+    return results.evaluate(_TASK, of_model(model.load, 1), functools.partial(_match, model, given),
                             {"checkpoint": str(folder.resolve())}, weights, record_sets, output, split, score_threshold)
 
 
@@ -128,7 +128,7 @@ def evaluate_command(command, record_sets, output, *, split="val", score_thresho
                              "the detector", record_set.path)
 
     described = {"checkpoint": None, "detector_command": command}
-    return results.evaluate(found, match, described, {"detector_command": command}, record_sets, output, split,
+    return results.evaluate(_TASK, found, match, described, {"detector_command": command}, record_sets, output, split,
                             score_threshold)
 
 
@@ -178,15 +178,12 @@ def evaluate_checkpoints(pipeline_config_path, checkpoints, record_sets, output,
 
     if len(checkpoints) == 1:
         return [("", result) for result in made(checkpoints[0], output)]
-    paths = [pathlib.Path(checkpoint) for checkpoint in checkpoints]
-    names = [path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.name}" for path in paths]
-    if len(set(names)) < len(names):
-        raise InputError(f"checkpoints {listed(names)}: two have one name, so their results would share a folder")
-    models = [trained_model.find(path, config=pipeline_config_path) for path in paths]
+    names = results.folder_names(checkpoints)
+    models = [trained_model.find(path, config=pipeline_config_path) for path in checkpoints]
     pipeline_config_path = models[0].config
     from tfod_compress.tasks.detection.detector import Detector
     detector = Detector(pipeline_config_path)
-    return [(name, result) for name, path in zip(names, paths, strict=True)
+    return [(name, result) for name, path in zip(names, checkpoints, strict=True)
             for result in made(path, pathlib.Path(output) / name, detector)]
 
 

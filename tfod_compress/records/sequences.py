@@ -3,6 +3,8 @@ statistics draw, because neighbouring frames are nearly copies of each other."""
 
 import re
 
+import numpy as np
+
 from tfod_compress.records import splits
 from tfod_compress.support.errors import InputError
 
@@ -12,6 +14,25 @@ FOLDER = r"^(.+)/"  # a frame's folder
 def of_manifest(manifest: dict) -> str | None:
     """The regular expression whose group is a frame's sequence, of a record set; None where frames have none."""
     return manifest.get("sequence_by") or manifest.get("split_by") or manifest.get("sequences_by")
+
+
+def numbers(source_ids, sequence_by: str | None):
+    """The sequence of every frame, int64 [I], numbered as they come, or None where frames do not come in sequences.
+
+    Args:
+      source_ids: of the frames.
+      sequence_by: regular expression, see `splits.group_key`, or None. A frame that it does not match is a sequence of
+        its own.
+    """
+    if not sequence_by:
+        return None
+    pattern = re.compile(sequence_by)
+    names = []
+    for source_id in source_ids:
+        key = splits.group_key(pattern, source_id)
+        names.append(("frame", source_id) if key is None else ("sequence", key))
+    found = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([found[name] for name in names], np.int64)
 
 
 def for_video(source_ids, expression):

@@ -17,6 +17,7 @@ from tfod_compress.frames import FramePath
 from tfod_compress.labels import ClassMap
 from tfod_compress.labels.base import Label, Labels
 from tfod_compress.records.example import Example, Features
+from tfod_compress.statistics.intervals import Scorer
 
 if typing.TYPE_CHECKING:
     import PIL.Image
@@ -68,6 +69,20 @@ class Tally(typing.Protocol):
         """What was counted."""
 
 
+class Truth(typing.Protocol):
+    """What is known of the images of an evaluation; tasks add their own.
+
+    Attributes:
+      image_ids: source ids, in ascending order.
+      sizes: int64 [I, 2], (height, width) in pixels.
+      groups: int64 [I] or None; images of one group (frames of one sequence) are one unit of intervals.
+    """
+
+    image_ids: tuple
+    sizes: np.ndarray
+    groups: np.ndarray | None
+
+
 class Task(abc.ABC):
     """A task. Objects of it hold nothing that cannot be pickled: processes that write records get one.
 
@@ -78,6 +93,7 @@ class Task(abc.ABC):
       label_map: the default of --label_map.
       objects: what of a frame is labelled, such as "boxes"; "" where the frame itself has a class, one and no more.
         Frames of a class that a class map ignores are left out then.
+      predictions_file: name of the file that an evaluation leaves beside metrics.json.
     """
 
     name: str
@@ -85,6 +101,7 @@ class Task(abc.ABC):
     labels: str | None = None
     label_map: str = "auto"
     objects: str = ""
+    predictions_file: str
 
     @property
     def decisive(self) -> Metric:
@@ -164,3 +181,33 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def draw(self, rgb: np.ndarray, example: Example, label_map: dict[int, str]) -> PIL.Image.Image:
         """The picture, uint8 [H, W, 3], with its labels, as far as they can be drawn."""
+
+    # Truth, predictions, numbers: what each is made of is the task's own affair.
+
+    @abc.abstractmethod
+    def ground_truth(self, record_set, split: str) -> Truth:
+        """The truth of one split of a record set.
+
+        Raises:
+          InputError: an empty split, or records of another task.
+        """
+
+    @abc.abstractmethod
+    def write_predictions(self, path, truth: Truth, predicted):
+        """Writes predictions on a truth's images, whole or not at all."""
+
+    @abc.abstractmethod
+    def read_predictions(self, path, truth: Truth):
+        """What `write_predictions` wrote.
+
+        Raises:
+          InputError: missing, malformed, or not of these images and classes.
+        """
+
+    @abc.abstractmethod
+    def scorer(self, truth: Truth, predicted, score_threshold: float | None = None) -> Scorer:
+        """What computes the metrics that have a `Metric.scorer`, for any image weights."""
+
+    @abc.abstractmethod
+    def summarise(self, truth: Truth, predicted, score_threshold: float | None = None) -> dict:
+        """The task's part of metrics.json: every metric, and what else its report shows."""

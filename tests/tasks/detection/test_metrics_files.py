@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.detection_data import coco_json, coco_results, make, perfect
+from tfod_compress.records.sequences import numbers
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection import metrics
 from tfod_compress.tasks.detection.metrics import Detections
-from tfod_compress.tasks.detection.metrics.loading import sequence_groups
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def test_images_without_detections_are_listed():
 
 def test_sequences_come_from_source_ids():
     ids = ("seq1/a", "seq1/b", "seq2/a", "lone")
-    assert sequence_groups(ids, r"^(seq\d)/").tolist() == [0, 0, 1, 2]
-    assert sequence_groups(ids, r"^seq\d/").tolist() == [0, 0, 1, 2]
-    assert sequence_groups(ids, None) is None
+    assert numbers(ids, r"^(seq\d)/").tolist() == [0, 0, 1, 2]
+    assert numbers(ids, r"^seq\d/").tolist() == [0, 0, 1, 2]
+    assert numbers(ids, None) is None
 
 
 def test_record_set_boxes_become_pixels():

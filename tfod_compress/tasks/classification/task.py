@@ -3,7 +3,9 @@
 from tfod_compress.records import Features
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.base import Metric, Task
-from tfod_compress.tasks.classification import labels, records
+from tfod_compress.tasks.classification import labels, predictions, records, truth
+from tfod_compress.tasks.classification.scores import Scorer
+from tfod_compress.tasks.classification.summary import summarise
 
 
 class Classification(Task):
@@ -15,6 +17,7 @@ class Classification(Task):
         Metric("top5", "top-5", scorer="top5"),
         Metric("mean_class_accuracy", "mean per-class accuracy", scorer="mean_class_accuracy"),
     )
+    predictions_file = predictions.FILE
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels`; without a path the folders are the classes."""
@@ -49,3 +52,18 @@ class Classification(Task):
         from PIL import Image
 
         return Image.fromarray(np.ascontiguousarray(rgb))
+
+    def ground_truth(self, record_set, split):
+        return truth.ground_truth(record_set, split)
+
+    def write_predictions(self, path, truth, predicted):
+        predictions.write(path, truth, predicted)
+
+    def read_predictions(self, path, truth):
+        return predictions.read(path, truth)
+
+    def scorer(self, truth, predicted, score_threshold=None):
+        return Scorer(truth, predicted)
+
+    def summarise(self, truth, predicted, score_threshold=None):
+        return summarise(truth, predicted)

@@ -4,7 +4,8 @@ from tfod_compress import labels
 from tfod_compress.labels import FrameLabels
 from tfod_compress.records import Features
 from tfod_compress.tasks.base import Metric, Task
-from tfod_compress.tasks.detection import boxes, features
+from tfod_compress.tasks.detection import boxes, features, metrics
+from tfod_compress.tasks.detection.metrics.scores import Scorer
 
 
 class Detection(Task):
@@ -24,6 +25,7 @@ class Detection(Task):
         Metric("recall", "recall"),
         Metric("f1", "F1", scorer="f1"),
     )
+    predictions_file = "detections.json"
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels.open_labels`."""
@@ -57,3 +59,18 @@ class Detection(Task):
         from tfod_compress.tasks.detection.inspection import draw_boxes
 
         return draw_boxes(rgb, example.boxes, example.class_ids, label_map)
+
+    def ground_truth(self, record_set, split):
+        return metrics.record_set_ground_truth(record_set, split)
+
+    def write_predictions(self, path, truth, predicted):
+        metrics.write_detections(path, truth.image_ids, predicted)
+
+    def read_predictions(self, path, truth):
+        return metrics.load_detections(path, truth)
+
+    def scorer(self, truth, predicted, score_threshold=None):
+        return Scorer(metrics.Matches(truth, predicted), score_threshold)
+
+    def summarise(self, truth, predicted, score_threshold=None):
+        return metrics.summarise(truth, predicted, score_threshold)

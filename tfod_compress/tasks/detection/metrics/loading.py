@@ -4,11 +4,10 @@ import dataclasses
 import json
 import math
 import pathlib
-import re
 
 import numpy as np
 
-from tfod_compress.records import sequences, splits
+from tfod_compress.records import sequences
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
 from tfod_compress.support.text import listed
@@ -41,26 +40,7 @@ def record_set_ground_truth(record_set, split):
         class_ids=_stack([labels["class_ids"] for labels in examples], np.int64),
         difficult=_stack([labels["difficult"] for labels in examples], bool),
         is_crowd=_stack([labels["is_crowd"] for labels in examples], bool),
-        areas=areas, groups=sequence_groups(ids, sequences.of_manifest(record_set.manifest)), name=name)
-
-
-def sequence_groups(image_ids, sequence_by):
-    """The sequence of every image, int64 [I], or None where frames do not come in sequences.
-
-    Args:
-      image_ids: source ids.
-      sequence_by: regular expression, see `splits.group_key`, or None. An image that it does not match is a sequence of
-        its own.
-    """
-    if not sequence_by:
-        return None
-    pattern = re.compile(sequence_by)
-    names = []
-    for image_id in image_ids:
-        key = splits.group_key(pattern, image_id)
-        names.append(("frame", image_id) if key is None else ("sequence", key))
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
+        areas=areas, groups=sequences.numbers(ids, sequences.of_manifest(record_set.manifest)), name=name)
 
 
 def to_pixels(boxes, sizes):

@@ -1,0 +1,80 @@
+"""A classifier's classes and a record set's, matched by name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tfod_compress.labels.label_map import nearest
+from tfod_compress.support.errors import InputError
+from tfod_compress.support.text import CLASSES, listed
+from tfod_compress.tasks.classification.predictions import KEPT
+from tfod_compress.tasks.classification.truth import Predictions, Truth
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMatch:
+    """Which of a classifier's classes is which of a record set's.
+
+    Attributes:
+      theirs, ours: {class id: name} of the classifier and of the record set.
+      ids: {the classifier's id: the record set's} of the classes that both have.
+      nms_iou: None; there is nothing to suppress.
+    """
+
+    theirs: dict
+    ours: dict
+    ids: dict
+    nms_iou: None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same classes with the same ids."""
+        return self.theirs != self.ours
+
+    def restrict(self, truth: Truth) -> Truth:
+        """The images whose class the classifier has; the others say nothing about compression.
+
+        Raises:
+          InputError: none is left.
+        """
+        if not self.differs:
+            return truth
+        kept = np.isin(truth.class_ids, list(self.ids.values()))
+        chosen = np.flatnonzero(kept)
+        groups = None if truth.groups is None else truth.groups[chosen]
+        return dataclasses.replace(truth, image_ids=tuple(truth.image_ids[index] for index in chosen),
+                                   sizes=truth.sizes[chosen], class_ids=truth.class_ids[chosen], groups=groups)
+
+    def translate(self, scores: np.ndarray) -> Predictions:
+        """Predictions in the record set's classes, from the scores float [I, C] of the classifier's, ids ascending."""
+        column = {number: index for index, number in enumerate(sorted(self.theirs))}
+        return Predictions.of_scores(scores[:, [column[number] for number in self.ids]], list(self.ids.values()), KEPT)
+
+    def described(self) -> dict:
+        """For metrics.json: {"matched": {theirs: ours}, "not_in_detector", "not_in_records"}."""
+        return {"matched": {self.theirs[a]: self.ours[b] for a, b in self.ids.items()},
+                "not_in_detector": [name for number, name in self.ours.items() if number not in self.ids.values()],
+                "not_in_records": [name for number, name in self.theirs.items() if number not in self.ids]}
+
+
+def match(theirs: dict, ours: dict, name: str, path) -> ClassMatch:
+    """Matches by name.
+
+    Args:
+      theirs: {class id: name} of the classifier.
+      ours: likewise, of the record set.
+      name: of the classifier, for the message.
+      path: of the record set.
+
+    Raises:
+      InputError: they have no class in common.
+    """
+    by_name = {of: number for number, of in ours.items()}
+    ids = {number: by_name[of] for number, of in theirs.items() if of in by_name}
+    if not ids:
+        first = next(iter(theirs.values()))
+        raise InputError(f"{name} and {path} have no class in common{nearest(first, ours.values())}: it has "
+                         f"{listed(theirs.values(), CLASSES)}, the record set {listed(ours.values(), CLASSES)}")
+    return ClassMatch(dict(theirs), dict(ours), ids)
