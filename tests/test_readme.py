@@ -67,8 +67,8 @@ NOT_RUN = {  # why: what such a command says
         r"fetch_checkpoint|checkpoints/|msssim|runs/best|instances_val|compressai|exported/|"
         r"runs/ssd-q20.config --model_dir|_path F|_config F|tensorboard",
     "takes more than a minute":
-        r"^make (demo|test)|end_to_end_demo|--target_bpp|benchmarks\.(codecs|training|evaluation|make_tfrecords|kodak|unchanged)|"
-        r"train_codec|--scale smoke",
+        r"^make (demo|test)|end_to_end_demo|--target_bpp|"
+        r"benchmarks\.(codecs|training|evaluation|make_tfrecords|kodak|unchanged)|train_codec|--scale smoke",
     "of what such a command leaves": r"--codec_model runs/|runs/mine.config --(model_dir|checkpoint)"}
 
 
