@@ -222,9 +222,9 @@ class Side:
             return model.predict(features["image"], features["true_image_shape"])["class_predictions_with_background"]
 
         def our_losses(features, labels):
-            from tfod_compress.training import step as train_step
+            from tfod_compress.tasks.detection import losses
 
-            return train_step.losses_of(model, features, labels, train_config, self.step)
+            return losses.losses_of(model, features, labels, train_config, self.step)
 
         def stock_losses(features, labels):
             from object_detection import model_lib, model_lib_v2
@@ -252,6 +252,7 @@ class Side:
     def batches(self):
         from object_detection import inputs
 
+        from tfod_compress.tasks.detection.odapi import input_transform
         from tfod_compress.training import batches as input_pipeline
         from tfod_compress.training import checks
         from tfod_compress.training import order as training_order
@@ -261,12 +262,13 @@ class Side:
                                       model=self.model).repeat()
         frames, _ = checks.frames(self.config, "benchmark", 1)
         order = training_order.Order(len(frames), self.train_config.batch_size, 0)
-        return input_pipeline.batches(self.config, self.model, frames, order)
+        return input_pipeline.batches(input_transform.for_training(self.config, self.model), frames, order)
 
     def _ours(self):
+        from tfod_compress.tasks.detection.trainable import TrainableDetector
         from tfod_compress.training import step as train_step
 
-        return train_step.build(self.model, self.optimizer, self.train_config, self.step, 0)
+        return train_step.build(TrainableDetector(self.model, self.optimizer, self.train_config, self.step), 0)
 
     def _stock(self):
         import tensorflow as tf

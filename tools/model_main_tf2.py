@@ -95,16 +95,18 @@ def main():
                                   train_steps=_STEPS.value, one_of=_ONE_OF.value)
         return
     from tfod_compress.training import devices, loop
+    from tfod_compress.training.detection import DetectionRun
+    from tfod_compress.training.options import Options
 
     if _XLA.value:
         devices.compile_with_xla()
     strategy = devices.strategy(_WORKERS.value)
-    loop.train(_CONFIG.value, _MODEL_DIR.value, num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value,
-                   keep_checkpoints=_KEEP.value, record_summaries=_SUMMARIES.value, seed=_SEED.value,
-                   deterministic=_DETERMINISTIC.value, max_hours=_HOURS.value, balance_classes=_BALANCE.value,
-                   eval_every=_EVAL_EVERY.value, eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value,
-                   patience=_PATIENCE.value, hparams=hparams, strategy=strategy, restore_heads=_HEADS.value,
-                   mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value, codec=codec)
+    loop.train(DetectionRun(_CONFIG.value, restore_heads=_HEADS.value, codec=codec), _MODEL_DIR.value, Options(
+        num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value, keep_checkpoints=_KEEP.value,
+        record_summaries=_SUMMARIES.value, seed=_SEED.value, deterministic=_DETERMINISTIC.value,
+        max_hours=_HOURS.value, balance_classes=_BALANCE.value, eval_every=_EVAL_EVERY.value,
+        eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value, patience=_PATIENCE.value, hparams=hparams,
+        mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value), strategy)
 
 
 def _check_flags():

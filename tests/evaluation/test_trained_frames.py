@@ -103,10 +103,10 @@ def test_evaluation_refuses_them_or_marks_the_numbers(sets, tmp_path, run_tool):
 
 
 def test_training_refuses_to_be_judged_by_frames_that_it_trains_on_before_it_starts(sets, tmp_path):
-    from tfod_compress.training.evaluations import Evaluations
+    from tfod_compress.training.detector_evaluations import DetectorEvaluations
 
     folder = model(tmp_path / "model", sets["sequences"])
     config = pipeline_config.read(folder / "pipeline.config")
     with pytest.raises(InputError, match="val frames, such as .* are among those that this run was trained on"):
-        Evaluations(tmp_path / "run", config, "config", [sets["frames"]], "weighted_map", None)
-    assert Evaluations(tmp_path / "run", config, "config", [sets["sequences"]], "weighted_map", None).sets
+        DetectorEvaluations(tmp_path / "run", config, "config", [sets["frames"]], "weighted_map", None)
+    assert DetectorEvaluations(tmp_path / "run", config, "config", [sets["sequences"]], "weighted_map", None).sets

@@ -33,10 +33,11 @@ def main(output):
             start = [variable.numpy() for variable in trained.model.variables]
         for variable, value in zip(trained.model.variables, start, strict=True):
             variable.assign(value)
+        from tfod_compress.tasks.detection.trainable import TrainableDetector
         from tfod_compress.training import step as train_step
 
-        step = train_step.build(trained.model, trained.optimizer, trained.config, trained.step, 5, strategy=strategy,
-                                **options)
+        detector = TrainableDetector(trained.model, trained.optimizer, trained.config, trained.step)
+        step = train_step.build(detector, 5, strategy=strategy, **options)
         losses = []
         for number in range(STEPS):
             batch = tf.data.Dataset.from_tensor_slices(trained.batch(number, BATCH))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.learned.test_learned import drawn_model
+from tests.training.runs import train_detector
 from tests.training.test_training import SMALL, rows, weights
 from tfod_compress import codecs
 from tfod_compress.learned import coder, model_folder
@@ -31,11 +32,9 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="module")
 def detector(demo_records, tmp_path_factory):
     """The folder of a detector after one step, and a config that starts from it."""
-    from tfod_compress.training import loop
-
     folder = tmp_path_factory.mktemp("detector")
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q100", folder / "first.config", overrides=SMALL)
-    loop.train(folder / "first.config", folder / "model", num_train_steps=1, seed=1, record_summaries=False)
+    train_detector(folder / "first.config", folder / "model", num_train_steps=1, seed=1, record_summaries=False)
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q100", folder / "tune.config", overrides=SMALL,
                          checkpoint=folder / "model")
     return folder
@@ -58,10 +57,8 @@ def tuned(detector, base, tmp_path_factory):
     """The folder of a codec_ft run of three steps."""
     from tensorflow.python.framework import config as tf_config
 
-    from tfod_compress.training import loop
-
     folder = tmp_path_factory.mktemp("tuned") / "model"
-    loop.train(detector / "tune.config", folder, num_train_steps=3, checkpoint_every_n=2, seed=1,
+    train_detector(detector / "tune.config", folder, num_train_steps=3, checkpoint_every_n=2, seed=1,
                    deterministic=True, codec=codec_tuning.CodecTuning(base, "codec_ft", 0.5))
     yield folder
     tf_config.disable_op_determinism()
@@ -87,7 +84,6 @@ def test_the_folder_is_a_detector_and_a_codec_like_any_other(tuned, detector, de
     """What evaluates and fine-tunes takes every variable of the plain detector from it, and the codec codes."""
     from tests import records_data
     from tfod_compress.tasks.detection.detector import Detector
-    from tfod_compress.training import loop
 
     config = pipeline_config.read(tuned / "pipeline.config")
     assert config.model == pipeline_config.read(detector / "tune.config").model
@@ -98,20 +94,18 @@ def test_the_folder_is_a_detector_and_a_codec_like_any_other(tuned, detector, de
     assert all(value.tobytes() in values for name, value in before.items())
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", tmp_path / "ft.config", overrides=SMALL,
                          checkpoint=tuned)
-    loop.train(tmp_path / "ft.config", tmp_path / "ft", num_train_steps=1, seed=1, record_summaries=False)
+    train_detector(tmp_path / "ft.config", tmp_path / "ft", num_train_steps=1, seed=1, record_summaries=False)
     codec, rgb = codecs.get("bls2017", model=tuned / "codec"), records_data.scene(1, 96, 64)
     assert codec.decode(codec.encode(rgb, codec.check_quality(None))).shape == rgb.shape
 
 
 def test_stopped_and_resumed_ends_with_the_same_bits(tuned, detector, base, tmp_path, capsys):
-    from tfod_compress.training import loop
-
     settings = {"num_train_steps": 3, "checkpoint_every_n": 2, "seed": 1, "deterministic": True,
                 "codec": codec_tuning.CodecTuning(base, "codec_ft", 0.5)}
-    loop.train(detector / "tune.config", tmp_path / "model", max_hours=1e-9, **settings)
+    train_detector(detector / "tune.config", tmp_path / "model", max_hours=1e-9, **settings)
     early = model_folder.read(tmp_path / "model" / "codec")
     assert weights(tmp_path / "model")[2] == early.content["end_to_end"]["steps"] == 1
-    loop.train(detector / "tune.config", tmp_path / "model", **settings)
+    train_detector(detector / "tune.config", tmp_path / "model", **settings)
     _, whole, _ = weights(tuned)
     _, parts, step = weights(tmp_path / "model")
     assert step == 3 and same(whole, parts)
@@ -126,30 +120,24 @@ def test_stopped_and_resumed_ends_with_the_same_bits(tuned, detector, base, tmp_
     ({"beta": 0.6}, "beta 0.5 then, 0.6 now"), ({"regime": "fixed_decoder"}, "regime codec_ft then, fixed_decoder now"),
     (None, "started with a codec")])
 def test_a_run_goes_on_with_its_own_codec_alone(tuned, detector, base, change, told):
-    from tfod_compress.training import loop
-
     codec = codec_tuning.CodecTuning(**{"base": base, "regime": "codec_ft", "beta": 0.5, **change}) if change else None
     before = (tuned / "run.json").read_bytes()
     with pytest.raises(InputError, match=told):
-        loop.train(detector / "tune.config", tuned, num_train_steps=4, codec=codec)
+        train_detector(detector / "tune.config", tuned, num_train_steps=4, codec=codec)
     assert (tuned / "run.json").read_bytes() == before
 
 
 def test_a_frozen_detector_must_have_been_trained(detector, base, tmp_path):
-    from tfod_compress.training import loop
-
     with pytest.raises(InputError, match="must be a trained one"):
-        loop.train(detector / "first.config", tmp_path / "m", num_train_steps=1,
+        train_detector(detector / "first.config", tmp_path / "m", num_train_steps=1,
                        codec=codec_tuning.CodecTuning(base, "codec_ft", 0.5))
     assert not (tmp_path / "m").exists()
 
 
 def test_a_plain_run_does_not_take_a_codec_up(detector, base, tmp_path):
-    from tfod_compress.training import loop
-
     shutil.copytree(detector / "model", tmp_path / "model")
     with pytest.raises(InputError, match="started with no codec"):
-        loop.train(detector / "tune.config", tmp_path / "model", num_train_steps=2,
+        train_detector(detector / "tune.config", tmp_path / "model", num_train_steps=2,
                        codec=codec_tuning.CodecTuning(base, "joint_ft", 0.5))
 
 
@@ -203,13 +191,11 @@ def test_killed_it_ends_with_the_same_bits(tuned, detector, base, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("regime", ["codec_ft", "joint_ft"])
 def test_faster_rcnn_too(demo_records, base, tmp_path, regime):
-    from tfod_compress.training import loop
-
     pipeline_config.make("faster_rcnn_inception_v2_smoke", demo_records / "jpeg-q100", tmp_path / "first.config")
-    loop.train(tmp_path / "first.config", tmp_path / "first", num_train_steps=1, seed=1, record_summaries=False)
+    train_detector(tmp_path / "first.config", tmp_path / "first", num_train_steps=1, seed=1, record_summaries=False)
     pipeline_config.make("faster_rcnn_inception_v2_smoke", demo_records / "jpeg-q100", tmp_path / "tune.config",
                          checkpoint=tmp_path / "first")
-    loop.train(tmp_path / "tune.config", tmp_path / "tuned", num_train_steps=2, seed=1, record_summaries=False,
+    train_detector(tmp_path / "tune.config", tmp_path / "tuned", num_train_steps=2, seed=1, record_summaries=False,
                    codec=codec_tuning.CodecTuning(base, regime, 0.5))
     before, after = weights(tmp_path / "first")[1], weights(tmp_path / "tuned")[1]
     assert same(before, of_detector(after)) == (regime == "codec_ft")

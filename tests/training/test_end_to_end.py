@@ -10,6 +10,7 @@ from tests.learned.test_learned import drawn_model
 from tfod_compress.learned import coder, model_folder
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection import odapi
+from tfod_compress.tasks.detection.trainable import TrainableDetector
 from tfod_compress.training import codec_in_front, step
 
 
@@ -50,8 +51,9 @@ def tuned(regime, beta, lmbda=0.0, steps=2):
     codec_in_front.put_in_front(detector, codec, regime, beta=beta, lmbda=lmbda)
     features, labels = batch(detector)
     optimizer = tf.keras.optimizers.Adam(1e-2)
+    trainable = TrainableDetector(detector, optimizer, config, tf.Variable(0))
     for _ in range(steps):
-        losses, gradients = step.losses_and_gradients(detector, features, labels, config, 0)
+        losses, gradients = step.losses_and_gradients(trainable, features, labels)
         optimizer.apply_gradients(zip(gradients, detector.trainable_variables, strict=True))
     after = {side: [variable.numpy() for variable in variables] for side, variables in sides.items()}
     by_variable = {variable.ref(): gradient for variable, gradient in

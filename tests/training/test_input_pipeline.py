@@ -32,12 +32,13 @@ def data(demo_records, tmp_path_factory):
 
 def batches(data, count, first_step=0, seed=3, **options):
     """[(features, labels)] as NumPy."""
+    from tfod_compress.tasks.detection.odapi import input_transform
     from tfod_compress.training import batches as input_pipeline
     from tfod_compress.training import order as training_order
 
     config, model, frames = data
     order = training_order.Order(len(frames), BATCH, seed)
-    found = input_pipeline.batches(config, model, frames, order, first_step, **options)
+    found = input_pipeline.batches(input_transform.for_training(config, model), frames, order, first_step, **options)
     return list(found.take(count).as_numpy_iterator())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.training.config_reads import watched
+from tests.training.runs import train_detector
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection.config import changes, pipeline_config
 
@@ -39,11 +40,9 @@ def trained(config, demo_records, tmp_path_factory, fields_read):
     """A model folder after 4 steps with an evaluation every 2, its losses, and what was printed."""
     from tensorflow.python.framework import config as tf_config
 
-    from tfod_compress.training import loop
-
     folder, output = tmp_path_factory.mktemp("model"), io.StringIO()
     with contextlib.redirect_stdout(output), watched([*changes.IGNORED, *READ]) as read:
-        losses = loop.train(config, folder, hparams={"regime": "retrained"}, seed=1, **settings(demo_records))
+        losses = train_detector(config, folder, hparams={"regime": "retrained"}, seed=1, **settings(demo_records))
     fields_read |= read
     yield folder, losses, output.getvalue()
     tf_config.disable_op_determinism()
@@ -159,8 +158,6 @@ def test_the_best_checkpoint_is_kept_apart(trained):
 
 def test_stopped_and_resumed_ends_with_the_same_bits(config, trained, demo_records, tmp_path, capsys):
     """Time is up after step 3; what the interrupted run logged beyond its checkpoint is taken back."""
-    from tfod_compress.training import loop
-
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
     for path in [*folder.glob("ckpt-4.*"), *folder.glob("best/*"), *folder.glob("evaluations/step-4/*/*")]:
@@ -169,10 +166,10 @@ def test_stopped_and_resumed_ends_with_the_same_bits(config, trained, demo_recor
         line.replace('model_checkpoint_path: "ckpt-4"', 'model_checkpoint_path: "ckpt-2"')
         for line in (folder / "checkpoint").read_text().splitlines(keepends=True)
         if line.strip() != 'all_model_checkpoint_paths: "ckpt-4"' and "timestamp" not in line))
-    loop.train(config, folder, max_hours=1e-9, **settings(demo_records))
+    train_detector(config, folder, max_hours=1e-9, **settings(demo_records))
     assert weights(folder)[2] == 3
     assert "stopped at step 3 of 4" in capsys.readouterr().out
-    loop.train(config, folder, **settings(demo_records))
+    train_detector(config, folder, **settings(demo_records))
     _, whole, _ = weights(trained[0])
     _, parts, step = weights(folder)
     assert step == 4
@@ -199,9 +196,9 @@ def test_a_run_keeps_its_seed(trained, tmp_path):
     ([0.1, 0.3, 0.2, 0.3], 20, True), ([0.1, 0.3, 0.2, 0.31], 40, False), ([0.1, 0.3, 0.2], 20, False),
     ([0.2, 0.1], 10, False)])
 def test_patience_counts_evaluations_without_a_better_one(config, demo_records, tmp_path, values, best, exhausted):
-    from tfod_compress.training.evaluations import Evaluations
+    from tfod_compress.training.detector_evaluations import DetectorEvaluations
 
-    kept = Evaluations(tmp_path, pipeline_config.read(config), config, [demo_records / "jpeg-q5"], "map", 2)
+    kept = DetectorEvaluations(tmp_path, pipeline_config.read(config), config, [demo_records / "jpeg-q5"], "map", 2)
     history = [{"step": 10 * number, "eval/jpeg-q5/map": value} for number, value in enumerate(values, 1)]
     assert kept.exhausted(history) == exhausted
     assert kept.best(history)[1] == best
@@ -226,14 +223,12 @@ def test_a_damaged_newest_checkpoint_is_passed_over(trained, tmp_path, capsys):
 
 def test_a_fine_tuning_run_starts_at_step_0_and_moves_the_weights(config, demo_records, trained, tmp_path):
     """Without the repair of defect 11 the run starts at the old run's step, where the learning rate is 0."""
-    from tfod_compress.training import loop
-
     path = tmp_path / "ft.config"
     schedule = "train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", path, checkpoint=trained[0],
                          overrides=(*SMALL, f"{schedule}.total_steps: 3"))
     with watched(changes.IGNORED) as read:
-        loop.train(path, tmp_path / "ft", num_train_steps=2, seed=1)
+        train_detector(path, tmp_path / "ft", num_train_steps=2, seed=1)
     assert read <= REFUSED
     _, before, _ = weights(trained[0])
     _, after, step = weights(tmp_path / "ft")
@@ -251,25 +246,21 @@ def test_a_fine_tuning_run_starts_at_step_0_and_moves_the_weights(config, demo_r
 
 
 def test_refuses_a_checkpoint_of_another_detector(config, trained, demo_records, tmp_path):
-    from tfod_compress.training import loop
-
     path = tmp_path / "wide.config"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", path, checkpoint=trained[0], overrides=(
         "model.ssd.feature_extractor.depth_multiplier: 0.2", "train_config.batch_size: 2"))
     with pytest.raises(InputError, match="does not hold the weights"):
-        loop.train(path, tmp_path / "wide", num_train_steps=1)
+        train_detector(path, tmp_path / "wide", num_train_steps=1)
 
 
 def test_stops_on_a_loss_that_is_not_finite(demo_records, tmp_path):
-    from tfod_compress.training import loop
-
     path = tmp_path / "nan.config"
     schedule = "train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q5", path, overrides=(
         *SMALL, f"{schedule}.learning_rate_base: 1e30", f"{schedule}.warmup_learning_rate: 1e29",
         "train_config.gradient_clipping_by_norm: 0"))
     with pytest.raises(InputError, match="not finite"):
-        loop.train(path, tmp_path / "model", num_train_steps=50, checkpoint_every_n=1, seed=0)
+        train_detector(path, tmp_path / "model", num_train_steps=50, checkpoint_every_n=1, seed=0)
     _, found, step = weights(tmp_path / "model")
     assert all(np.isfinite(value).all() for value in found.values())
     record = json.loads((tmp_path / "model" / "non_finite.json").read_text())
@@ -293,13 +284,11 @@ def test_refuses_inputs_that_cannot_work(config, tmp_path, change, told):
     """Configs may come from elsewhere, so that training checks what tools.make_pipeline_config checks too."""
     from google.protobuf import text_format
 
-    from tfod_compress.training import loop
-
     path, message = tmp_path / "bad.config", pipeline_config.read(config)
     text_format.Merge(change, message)
     path.write_text(text_format.MessageToString(message))
     with pytest.raises(InputError, match=told):
-        loop.train(path, tmp_path / "model")
+        train_detector(path, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 

@@ -146,8 +146,13 @@ class Trained:
 
         from tfod_compress.training import step as train_step
 
-        step = train_step.build(self.model, self.optimizer, self.config, self.step, 5, **options)
+        step = train_step.build(self.trainable(), 5, **options)
         return lambda features, labels: step(iter(tf.data.Dataset.from_tensors((features, labels))))
+
+    def trainable(self):
+        from tfod_compress.tasks.detection.trainable import TrainableDetector
+
+        return TrainableDetector(self.model, self.optimizer, self.config, self.step)
 
     def weights(self):
         return {variable.name: variable.numpy() for variable in self.model.variables}
@@ -165,7 +170,7 @@ def both_losses(config, batches=1):
     import tensorflow as tf
     from object_detection import model_lib, model_lib_v2
 
-    from tfod_compress.training import step as train_step
+    from tfod_compress.tasks.detection import losses
     from tfod_compress.training.stateless_random import random_from
 
     trained = Trained(config)
@@ -183,12 +188,12 @@ def both_losses(config, batches=1):
     @tf.function(autograph=False)
     def ours(features, labels):
         with random_from(tf.constant([1, 2], tf.int64)):
-            return train_step.losses_of(model, features, labels, train_config, trained.step)
+            return losses.losses_of(model, features, labels, train_config, trained.step)
 
     found = []
     for seed in range(batches):
         batch = trained.batch(seed)
-        found.append(tuple({name: float(loss) for name, loss in losses(*batch).items()} for losses in (stock, ours)))
+        found.append(tuple({name: float(loss) for name, loss in side(*batch).items()} for side in (stock, ours)))
     return found
 
 
@@ -249,7 +254,7 @@ def test_the_graph_does_not_grow_with_the_batch():
     from tfod_compress.training import step as train_step
 
     def nodes(size):
-        step = train_step.build(trained.model, trained.optimizer, trained.config, trained.step, 5)
+        step = train_step.build(trained.trainable(), 5)
         data = iter(tf.data.Dataset.from_tensors(trained.batch(size=size)))
         return len(step.get_concrete_function(data).graph.as_graph_def().node)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.training.runs import train_detector
 from tests.training.test_training import SMALL, weights
 from tfod_compress.tasks.detection.config import pipeline_config
 
@@ -101,13 +102,12 @@ def test_each_loop_goes_on_from_the_others_checkpoint(config, tmp_path):
     import tensorflow as tf
 
     from tfod_compress.tasks.detection import odapi
-    from tfod_compress.training import loop
 
     odapi.install()
     from object_detection import model_lib_v2
 
     folder = tmp_path / "model"
-    loop.train(config, folder, num_train_steps=2, seed=1)
+    train_detector(config, folder, num_train_steps=2, seed=1)
     assert weights(folder)[2] == 2
     shutil.copytree(folder, tmp_path / "ours")
 
@@ -123,7 +123,7 @@ def test_each_loop_goes_on_from_the_others_checkpoint(config, tmp_path):
     count = "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"
     assert tf.train.load_checkpoint(prefix).get_tensor(count) == 4
 
-    loop.train(config, folder, num_train_steps=6)
+    train_detector(config, folder, num_train_steps=6)
     record = json.loads((folder / "run.json").read_text())
     assert f"resumed at step 4, {len(stock)} of {len(stock)} variables from {prefix}" in record["start"]
     prefix, _, step = weights(folder)
@@ -155,12 +155,11 @@ def test_moving_averages_are_made_saved_and_evaluated(demo_records, tmp_path):
     from tfod_compress import evaluation
     from tfod_compress.tasks.detection import export, trained_model
     from tfod_compress.tasks.detection.detector import Detector
-    from tfod_compress.training import loop
 
     config, folder = tmp_path / "ema.config", tmp_path / "model"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q100", config, overrides=(
         *SMALL, "train_config.optimizer { use_moving_average: true moving_average_decay: 0.3 }"))
-    loop.train(config, folder, num_train_steps=4, checkpoint_every_n=1, seed=1, eval_every=4,
+    train_detector(config, folder, num_train_steps=4, checkpoint_every_n=1, seed=1, eval_every=4,
                    eval_records=[demo_records / "jpeg-q5"])
     slot = "/.OPTIMIZER_SLOT/optimizer/average/.ATTRIBUTES/VARIABLE_VALUE"
     readers = [tf.train.load_checkpoint(str(folder / f"ckpt-{step}")) for step in range(5)]

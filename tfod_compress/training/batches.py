@@ -1,7 +1,7 @@
-"""Batches for training as a function of (seed, step): records -> pictures and boxes, in parallel, always in order.
+"""Batches for training as a function of (seed, step): records -> pictures and labels, in parallel, always in order.
 
-Decoding, augmentation, resizing and padding are the OD API's own (JPEG by libjpeg's accurate inverse DCT, see
-`odapi.repairs`). What differs from its pipeline is the order of the frames, which is a permutation of each epoch and
+Augmentation and resizing are those of the libraries that the models come from (JPEG is decoded by libjpeg's accurate
+inverse DCT). What differs from their pipelines is the order of the frames, which is a permutation of each epoch and
 not a shuffle buffer, and the random numbers of the augmentation, which belong to a frame's place in the run and not to
 the process: a run that resumes at step s sees what an uninterrupted one would have seen.
 """
@@ -13,19 +13,17 @@ import tensorflow as tf
 
 from tfod_compress.frames import bmp
 from tfod_compress.records import wire
-from tfod_compress.tasks.detection.odapi import input_transform
 from tfod_compress.training.order import examples
 from tfod_compress.training.stateless_random import random_from
 
 CACHE_BYTES = 1 << 30  # of decoded pictures; it changes no number, only the time that decoding takes
 
 
-def batches(config, model, frames, order, first_step=0, *, context=None, cache_bytes=CACHE_BYTES):
+def batches(transform, frames, order, first_step=0, *, context=None, cache_bytes=CACHE_BYTES):
     """The batches of a run from a step on, without end.
 
     Args:
-      config: object_detection.protos.TrainEvalPipelineConfig.
-      model: the DetectionModel that is trained.
+      transform: of one record, see tasks.trainable.Trainable.transform.
       frames: records.Frames.
       order: order.Order of as many frames; its batch_size is the global batch.
       first_step: the step of the first batch; the run's first is 0.
@@ -34,21 +32,19 @@ def batches(config, model, frames, order, first_step=0, *, context=None, cache_b
       cache_bytes: how many bytes of decoded pictures to keep; frames beyond are decoded anew each time.
 
     Returns:
-      tf.data.Dataset of (features, labels) as object_detection.inputs.train_input describes them, each of one
-      replica's share of the batch; `features["source_id"]` is always there.
+      tf.data.Dataset of (features, labels) as `transform` gives them, each of one replica's share of the batch.
 
     Raises:
-      InputError: the batch cannot be split among the replicas, or the config's reader is not supported.
+      InputError: the batch cannot be split among the replicas.
     """
     share, rows = _share(order.batch_size, context)
-    transform = input_transform.for_training(config, model)
 
     def prepare(element):
         with random_from(element["seed"]):
             return transform(element["record"])
 
     records = examples(DecodedFrames(frames, cache_bytes), order, first_step, rows)
-    # Autograph would rewrite all of the OD API's functions, which need none of it, for seconds.
+    # Autograph would rewrite all of the libraries' functions, which need none of it, for seconds.
     prepare = tf.autograph.experimental.do_not_convert(prepare)
     dataset = records.unbatch().map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(share, drop_remainder=True).prefetch(2)

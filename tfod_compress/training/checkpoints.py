@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.tasks.checkpoints import latest_checkpoint
 
 
 class Checkpoints:
@@ -37,7 +37,7 @@ class Checkpoints:
             return list(reversed(state.all_model_checkpoint_paths)) if state else []
         prefixes = list(reversed(self._manager.checkpoints))
         if not prefixes and any(self.model_dir.glob("ckpt-*.index")):  # the index of checkpoints is lost
-            return [pipeline_config.latest_checkpoint(self.model_dir)]
+            return [latest_checkpoint(self.model_dir)]
         return prefixes
 
     def resume(self):
@@ -47,7 +47,7 @@ class Checkpoints:
           Its prefix, or None where the folder has none.
 
         Raises:
-          InputError: it is of another detector, or none of them can be read.
+          InputError: it is of another model, or none of them can be read.
         """
         for prefix in self.found:
             reason = _damage(prefix)
@@ -57,7 +57,7 @@ class Checkpoints:
             try:
                 self._checkpoint.restore(prefix).assert_existing_objects_matched()
             except (AssertionError, ValueError) as error:
-                raise InputError(f"{prefix}: is no checkpoint of this detector: {' '.join(str(error).split())[:300]}; "
+                raise InputError(f"{prefix}: is no checkpoint of this model: {' '.join(str(error).split())[:300]}; "
                                  "use another --model_dir") from error
             return prefix
         if self.found:

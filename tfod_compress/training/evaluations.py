@@ -1,70 +1,78 @@
-"""Evaluation while a detector trains: in the same process, on the very weights that train."""
+"""Evaluation while a model trains: in the same process, on the very weights that train."""
 
-import contextlib
+import abc
 import os
 import pathlib
 import shutil
 
-from tfod_compress import evaluation
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, write_json
-from tfod_compress.tasks.detection.config import label_maps
-from tfod_compress.tasks.detection.detector import Detector
-from tfod_compress.tasks.detection.odapi.learning_phase import set_training
-
-METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
 
 
-class Evaluations:
+class Evaluations(abc.ABC):
     """Evaluates a run's checkpoints on record sets, keeps the best one, and says when to stop.
 
     Args:
       model_dir: receives evaluations/step-<N>/<record set>/ and best/.
-      config: the run's TrainEvalPipelineConfig.
-      config_path: its file, for messages.
       record_sets: folders of record sets with a val split; names must differ.
-      best_metric: one of METRICS of the first record set, or "<record set>:<metric>".
+      best_metric: one of `metrics` of the first record set, or "<record set>:<metric>".
       patience: stop after so many evaluations without a better one, or None.
+      trained: trained_frames.TrainedFrames of the run.
+
+    Attributes:
+      metrics: names of what is evaluated; "/" stands between the parts of a path in metrics.json.
+      config: name of the file in the run's folder that a model is built from.
 
     Raises:
       InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
         trains on.
     """
 
-    def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
+    metrics: tuple[str, ...]
+    config: str
+
+    def __init__(self, model_dir, record_sets, best_metric, patience, trained):
         self.model_dir, self.patience = pathlib.Path(model_dir), patience
         self.sets = record_sets = _open(record_sets)
-        self.detector = None
         name, _, metric = best_metric.rpartition(":")
         self.best_of, self.metric = name or record_sets[0].name, metric
-        if self.metric not in METRICS:
-            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(METRICS)}")
+        if self.metric not in self.metrics:
+            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(self.metrics)}")
         if self.best_of not in [record_set.name for record_set in record_sets]:
             raise InputError(f"--best_metric {best_metric}: {self.best_of} is not among the record sets evaluated")
         for record_set in record_sets:
-            label_maps.check(config, config_path, record_set)
+            self.check(record_set)
             if not record_set.files("val"):
                 raise InputError(f"{record_set.path}: has no val frames to evaluate on")
-        trained_frames.refuse(trained_frames.of_config(config), record_sets, "val", "this run")
+        trained_frames.refuse(trained, record_sets, "val", "this run")
+
+    @abc.abstractmethod
+    def check(self, record_set):
+        """Raises InputError where a record set's classes are not the model's."""
+
+    @abc.abstractmethod
+    def results(self, model, step, prefix):
+        """{record set name: its metrics.json} of the present weights; arguments as those of `run`."""
+
+    def pictures(self, step, record_set):
+        """{tag: pictures as Log.pictures takes them} of what was found at a step."""
+        return {}
 
     def run(self, model, step, prefix):
         """Evaluates the present weights.
 
         Args:
-          model: the DetectionModel that trains.
+          model: the model that trains.
           step: how many steps it has made.
           prefix: the checkpoint that was just saved of it.
 
         Returns:
-          {record set name: {metric of METRICS: float or None}}.
+          {record set name: {metric of `metrics`: float or None}}.
         """
-        if self.detector is None:
-            self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
-        results = evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
-                                      detector=self.detector)
-        return {name: {metric: _value(result, metric) for metric in METRICS} for name, result in results.items()}
+        return {name: {metric: _value(result, metric) for metric in self.metrics}
+                for name, result in self.results(model, step, prefix).items()}
 
     def folder(self, step):
         """Where the results of a step's evaluation are, a folder for each record set."""
@@ -121,7 +129,7 @@ class Evaluations:
         for path in sorted(prefix.parent.glob(f"{prefix.name}.*"), key=lambda path: path.suffix == ".index"):
             with open(path, "rb") as source, atomic_file(folder / path.name) as copy:
                 shutil.copyfileobj(source, copy)
-        shutil.copyfile(self.model_dir / "pipeline.config", folder / "pipeline.config")
+        shutil.copyfile(self.model_dir / self.config, folder / self.config)
         with atomic_file(folder / "checkpoint", "w") as file:
             file.write(f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n')
         write_json(folder / "best.json", {"step": step, "record_set": self.best_of, "metric": self.metric,
@@ -129,28 +137,6 @@ class Evaluations:
         for path in folder.glob("ckpt-*"):
             if not path.name.startswith(f"{prefix.name}."):
                 path.unlink()
-
-
-class SharedDetector(Detector):
-    """A Detector on the weights of a model that is being trained; there is nothing to restore."""
-
-    def __init__(self, pipeline_config_path, model):
-        with not_training(model):
-            super().__init__(pipeline_config_path, model)
-
-    def restore(self, checkpoint):
-        """Does nothing: the weights that train are those that were just saved."""
-        return str(checkpoint)
-
-
-@contextlib.contextmanager
-def not_training(model):
-    """While it lasts, what is traced of a model is its inference (as the OD API's evaluation loop does it)."""
-    set_training(model, False)
-    try:
-        yield
-    finally:
-        set_training(model, True)
 
 
 def _open(paths):

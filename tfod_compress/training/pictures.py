@@ -11,12 +11,11 @@ from tfod_compress.training import batches
 COUNT = 3  # frames, as in the stock loop
 
 
-def of_training(config, model, frames, order, step):
+def of_training(detector, frames, order, step):
     """The first frames of a step as the model gets them: augmented, resized, padded.
 
     Args:
-      config: TrainEvalPipelineConfig.
-      model: its DetectionModel.
+      detector: trainable.ConfiguredDetector.
       frames: records.Frames.
       order: order.Order of them.
       step: counted from 0.
@@ -26,7 +25,7 @@ def of_training(config, model, frames, order, step):
       stretching its values to 0..255.
     """
     few = order.head(COUNT)
-    features, labels = next(iter(batches.batches(config, model, frames, few, step, cache_bytes=0)))
+    features, labels = next(iter(batches.batches(detector.transform(), frames, few, step, cache_bytes=0)))
     found = []
     for number, image in enumerate(features["image"].numpy()):
         count = int(labels["num_groundtruth_boxes"][number])

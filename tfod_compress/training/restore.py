@@ -4,11 +4,13 @@ That choice is little for type `detection`: the feature extractors alone. Faster
 encodings know no classes either, so that they fit a detector of other classes; on request they come along.
 """
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.tasks.checkpoints import latest_checkpoint
 
 
 def start_from(model, checkpoint, kind="detection", with_heads=False):
@@ -29,22 +31,61 @@ def start_from(model, checkpoint, kind="detection", with_heads=False):
     kind = kind or "detection"
     if with_heads and kind != "detection":
         raise InputError(f"the heads are carried over with fine_tune_checkpoint_type detection, not {kind}")
-    prefix = pipeline_config.latest_checkpoint(checkpoint)
+    prefix = latest_checkpoint(checkpoint)
+    with _changed(model, prefix, "fine_tune_checkpoint_type"):
+        try:
+            objects = model.restore_from_objects(fine_tune_checkpoint_type=kind)
+        except ValueError as error:
+            raise InputError(f"{prefix}: does not hold the weights of this detector: {str(error)[:300]}") from error
+        held = _restored(prefix, objects, "detector")
+        if with_heads:
+            return _carry_over(prefix, model, skip=held)
+    return _rest(model, held, kind)
+
+
+def parts_from(model, checkpoint, objects, field):
+    """Restores some parts of a model whose variables exist, every variable of them.
+
+    Args:
+      model: a Keras model.
+      checkpoint: a model folder or a checkpoint prefix.
+      objects: {name in the checkpoint: part}.
+      field: of the config, which says that it is these parts; for messages.
+
+    Returns:
+      {reference of a variable that keeps its initial value: why}.
+
+    Raises:
+      InputError: the checkpoint lacks a variable of these parts, or changed none.
+    """
+    prefix = latest_checkpoint(checkpoint)
+    with _changed(model, prefix, field):
+        held = _restored(prefix, objects, "model")
+    return _rest(model, held, ", ".join(objects))
+
+
+@contextlib.contextmanager
+def _changed(model, prefix, field):
+    """Raises InputError where nothing of a model changed meanwhile."""
     before = [variable.numpy() for variable in model.variables]
-    try:
-        objects = model.restore_from_objects(fine_tune_checkpoint_type=kind)
-        tf.train.Checkpoint(**objects).restore(prefix).expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError) as error:
-        raise InputError(f"{prefix}: does not hold the weights of this detector: {str(error)[:300]}") from error
-    held = _held(prefix, tf.train.Checkpoint(**objects))
-    rest = {variable.ref(): f"not what type {kind} restores" for variable in model.variables
-            if variable.ref() not in held}
-    if with_heads:
-        rest = _carry_over(prefix, model, skip=held)
+    yield
     if all(np.array_equal(value, variable.numpy())
            for value, variable in zip(before, model.variables, strict=True)):
-        raise InputError(f"{prefix}: restoring it changed no weight; is fine_tune_checkpoint_type right?")
-    return rest
+        raise InputError(f"{prefix}: restoring it changed no weight; is {field} right?")
+
+
+def _restored(prefix, objects, what):
+    """Restores objects strictly; {reference: key} of what the checkpoint had of them."""
+    try:
+        tf.train.Checkpoint(**objects).restore(prefix).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+        raise InputError(f"{prefix}: does not hold the weights of this {what}: {str(error)[:300]}") from error
+    return _held(prefix, tf.train.Checkpoint(**objects))
+
+
+def _rest(model, held, kind):
+    return {variable.ref(): f"not what type {kind} restores" for variable in model.variables
+            if variable.ref() not in held}
 
 
 def _carry_over(prefix, model, skip):

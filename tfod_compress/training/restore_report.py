@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfod_compress.support.files import write_json
 from tfod_compress.support.text import listed
-from tfod_compress.tasks.detection.detector import UNTOUCHED
+from tfod_compress.tasks.checkpoints import UNTOUCHED
 
 
 class RestoreReport:

@@ -9,8 +9,7 @@ import sys
 
 from tfod_compress import __version__
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file, read_json, sha256, write_json
-from tfod_compress.tasks.detection import odapi
+from tfod_compress.support.files import read_json, sha256, write_json
 
 MAX_SEED = 2**31 - 1
 
@@ -30,64 +29,52 @@ def seed_of(model_dir, seed):
     return started if started is not None else secrets.randbelow(MAX_SEED)
 
 
-def hparams(config, record_set, seed, steps, balance_classes, more):
+def hparams(run, options, seed):
     """What tells the runs of a study apart, for TensorBoard's HPARAMS tab.
 
     Args:
-      config: TrainEvalPipelineConfig.
-      record_set: the RecordSet that it trains on, or None.
+      run: run.Run.
+      options: options.Options; its `hparams` go before what is found here.
       seed: integer.
-      steps: number of steps.
-      balance_classes: bool.
-      more: {name: value} from the command line, which go before what is found here; or None.
 
     Returns:
       {name: str, int, float or bool}.
     """
-    model = getattr(config.model, config.model.WhichOneof("model"))
-    manifest = record_set.manifest if record_set else {}
-    found = {"detector": getattr(model, "feature_extractor", None) and model.feature_extractor.type or "",
-             "codec": manifest.get("codec"), "quality": manifest.get("quality"), "bpp": manifest.get("bpp"),
-             "record_set": record_set.name if record_set else None, "seed": seed, "steps": steps,
-             "batch_size": config.train_config.batch_size, "balance_classes": balance_classes,
-             "fine_tuned": bool(config.train_config.fine_tune_checkpoint), **(more or {})}
+    manifest = run.record_set.manifest if run.record_set else {}
+    found = {"codec": manifest.get("codec"), "quality": manifest.get("quality"), "bpp": manifest.get("bpp"),
+             "record_set": run.record_set.name if run.record_set else None, "seed": seed, "steps": run.steps,
+             "batch_size": run.batch_size, "balance_classes": options.balance_classes,
+             "fine_tuned": bool(run.starts_from), **run.hparams(), **options.hparams}
     return {name: value for name, value in found.items() if isinstance(value, (str, int, float, bool))}
 
 
-def write(model_dir, config, config_path, record_set, *, seed, deterministic, start, step, steps, hparams,
-          class_shares, codec=None):
-    """Adds this start of the program to run.json, and the config as pipeline.config.
+def write(model_dir, run, *, seed, deterministic, start, step, hparams, class_shares):
+    """Adds this start of the program to run.json, and the config beside it.
 
     Args:
       model_dir: the run's folder.
-      config: TrainEvalPipelineConfig.
-      config_path: its file.
-      record_set: the RecordSet that it trains on, or None where there is no manifest.
+      run: run.Run.
       seed: integer.
       deterministic: bool.
       start: where the weights come from, for a person.
       step: the step that it starts at.
-      steps: the step that it ends at.
       hparams: {name: value} as in TensorBoard.
       class_shares: {class name: {"records": share, "sampled": share}}.
-      codec: `CodecTuning.described` of a codec in front of the detector, or None.
     """
     import numpy as np
     import tensorflow as tf
-    from google.protobuf import text_format
 
-    with atomic_file(pathlib.Path(model_dir) / "pipeline.config", "w") as file:
-        file.write(text_format.MessageToString(config))
+    run.write_config(model_dir)
     starts = _earlier(model_dir).get("starts", [])
     starts.append({"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                   "command": sys.argv, "start": start, "step": step, "steps": steps})
+                   "command": sys.argv, "start": start, "step": step, "steps": run.steps})
     write_json(pathlib.Path(model_dir) / "run.json", {
         "command": sys.argv, "version": __version__, "tensorflow": tf.__version__,
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "tensorflow": tf.__version__,
-                     odapi.PACKAGE: odapi.VERSION},
-        "config": {"path": str(config_path), "sha256": sha256(config_path)},
-        "record_set": _record_set(record_set), "seed": seed, "deterministic": deterministic, "start": start,
-        **({"codec": codec} if codec else {}),
+                     **run.versions()},
+        "config": {"path": str(run.path), "sha256": sha256(run.path)},
+        "record_set": _record_set(run.record_set), "seed": seed, "deterministic": deterministic, "start": start,
+        **run.described(),
         "hparams": hparams, "class_shares": class_shares,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "cores": os.cpu_count(),
         "gpus": len(tf.config.list_physical_devices("GPU")), "starts": starts})

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.test_download import Server
 from tests.tasks.detection.odapi import detector_cases, tf1_detectors
+from tests.training.runs import train_detector
 from tfod_compress.labels import label_map
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection import trained_model
@@ -284,7 +285,6 @@ def test_training_starts_from_it_at_step_0(convert, weights, demo_records, tmp_p
     from google.protobuf import text_format
 
     from tfod_compress.tasks.detection.config import pipeline_config
-    from tfod_compress.training import loop
 
     convert(weights)
     config = pipeline_config.read(tmp_path / "out" / "pipeline.config")
@@ -297,7 +297,7 @@ def test_training_starts_from_it_at_step_0(convert, weights, demo_records, tmp_p
     reader.label_map_path = str(demo_records / "jpeg-q5" / "label_map.pbtxt")
     reader.tf_record_input_reader.input_path.append(str(demo_records / "jpeg-q5" / "train-*.tfrecord"))
     (tmp_path / "train.config").write_text(text_format.MessageToString(config))
-    loop.train(tmp_path / "train.config", tmp_path / "trained", num_train_steps=1, seed=0)
+    train_detector(tmp_path / "train.config", tmp_path / "trained", num_train_steps=1, seed=0)
     reached = json.loads((tmp_path / "trained" / "restored.json").read_text())
     assert reached["step"] == 0
     assert (len(reached["restored"]), len(reached["kept"])) == (410 - left, left)

@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
+from tfod_compress.tasks.checkpoints import UNTOUCHED
 from tfod_compress.tasks.detection import moving_average, odapi
 from tfod_compress.tasks.detection.config import pipeline_config
-
-UNTOUCHED = -12345.678  # no weight has this value; where it is left after a restore, nothing was restored
 
 
 class Detector:

@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfod_compress.support.errors import InputError
-
-UNTOUCHED = -12345.678  # no weight has this value
+from tfod_compress.tasks.checkpoints import UNTOUCHED
 
 
 def track(optimizer, model):
