@@ -29,8 +29,8 @@ def main(record_sets):
         raise InputError(f"{record_set.path}: has no frames of the split {_SPLIT.value!r} (--split); it has "
                          f"{', '.join(record_set.splits)}")
     content, before = export.export(record_set, splits, _OUTPUT.value)
-    labels = f"{len(content['annotations'])} {record_set.task.objects or 'labels'} of {len(content['categories'])} classes"
-    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {labels} in {export.IMAGES}"
+    labels = f"{len(content['annotations'])} {record_set.task.objects or 'labels'}"
+    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {labels} of {len(content['categories'])} classes in {export.IMAGES}"
           f"{', written before' if before else ''}")
 
 
