@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 
-from tfod_compress import evaluation
+from tfod_compress import evaluation, tasks
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
@@ -13,8 +13,6 @@ from tfod_compress.support.files import atomic_file, write_json
 from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.tasks.detection.detector import Detector
 from tfod_compress.tasks.detection.odapi.learning_phase import set_training
-
-METRICS = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
 
 
 class Evaluations:
@@ -25,22 +23,27 @@ class Evaluations:
       config: the run's TrainEvalPipelineConfig.
       config_path: its file, for messages.
       record_sets: folders of record sets with a val split; names must differ.
-      best_metric: one of METRICS of the first record set, or "<record set>:<metric>".
+      best_metric: the tag of one of the task's metrics, such as "coco/AP", on the first record set, or "<record set>:
+        <tag>"; "" for the one that decides.
       patience: stop after so many evaluations without a better one, or None.
+      task: whose metrics they are.
 
     Raises:
       InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
         trains on.
     """
 
-    def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
+    def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience, task=None):
+        self.task = task = task or tasks.get(tasks.DEFAULT)
         self.model_dir, self.patience = pathlib.Path(model_dir), patience
         self.sets = record_sets = _open(record_sets)
         self.detector = None
-        name, _, metric = best_metric.rpartition(":")
-        self.best_of, self.metric = name or record_sets[0].name, metric
-        if self.metric not in METRICS:
-            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(METRICS)}")
+        name, _, tag = best_metric.rpartition(":")
+        known = {metric.tag: metric for metric in task.metrics}
+        self.best_of, self.metric = name or record_sets[0].name, tag or task.decisive.tag
+        if self.metric not in known:
+            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(known)}")
+        self._sign = known[self.metric].sign
         if self.best_of not in [record_set.name for record_set in record_sets]:
             raise InputError(f"--best_metric {best_metric}: {self.best_of} is not among the record sets evaluated")
         for record_set in record_sets:
@@ -58,13 +61,14 @@ class Evaluations:
           prefix: the checkpoint that was just saved of it.
 
         Returns:
-          {record set name: {metric of METRICS: float or None}}.
+          {record set name: {a metric's tag: float or None}}.
         """
         if self.detector is None:
             self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
         results = evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
                                       detector=self.detector)
-        return {name: {metric: _value(result, metric) for metric in METRICS} for name, result in results.items()}
+        return {name: {metric.tag: metric.of(result) for metric in self.task.metrics}
+                for name, result in results.items()}
 
     def folder(self, step):
         """Where the results of a step's evaluation are, a folder for each record set."""
@@ -106,11 +110,11 @@ class Evaluations:
 
     def best(self, history):
         """(value, step) of the best evaluation in the rows of metrics.jsonl, the first of equals."""
-        return max(self._values(history), key=lambda pair: (pair[0], -pair[1]))
+        return max(self._values(history), key=lambda pair: (self._sign * pair[0], -pair[1]))
 
     def exhausted(self, history):
         """Whether the last `patience` evaluations brought nothing better than one before them."""
-        values = [value for value, _ in self._values(history)]
+        values = [self._sign * value for value, _ in self._values(history)]
         return (self.patience is not None and len(values) > self.patience
                 and max(values[-self.patience:]) <= max(values[:-self.patience]))
 
@@ -160,9 +164,3 @@ def _open(paths):
     if len({record_set.name for record_set in sets}) < len(sets):
         raise InputError(f"--eval_records {', '.join(map(os.fspath, paths))}: two have one name")
     return sets
-
-
-def _value(result, metric):
-    for part in metric.split("/"):
-        result = result[part]
-    return result["value"] if isinstance(result, dict) else result
