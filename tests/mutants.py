@@ -148,12 +148,12 @@ MUTANTS = {
     "a study's differences have their sides swapped": Mutant(
         _COMPARISONS, "jackknife.difference(a - b,", "jackknife.difference(b - a,", _COMPARED),
     "of several seeds the best decides": Mutant(
-        _FINDINGS, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
-        "return max(-1.0 if c.low is None else c.low for c in self.comparisons)",
+        _FINDINGS, "return min(-self._furthest if c.low is None else c.low for c in self.comparisons)",
+        "return max(-self._furthest if c.low is None else c.low for c in self.comparisons)",
         "tests/report/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
     "too few frames to tell count as worse": Mutant(
-        _SAFE, "return WORSE if difference.high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
+        _SAFE, "return WORSE if high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
     "folds are judged one by one": Mutant(
-        _FINDINGS, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
+        _FINDINGS, "Difference(tuple(pooled or found), metric)", "Difference(tuple(found), metric)",
         "tests/report/test_report.py::test_folds_are_judged_by_their_frames_together"),
 }

@@ -18,6 +18,8 @@ from tfod_compress.study.left_out import Accuracies
 from tfod_compress.study.pooled import pooled
 from tfod_compress.tasks.detection import metrics
 
+MAP = tasks.get("detection").decisive
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -67,13 +69,13 @@ def test_of_several_seeds_the_lowest_bound_and_the_fewest_units_decide():
                           units=units)
 
     good, bad, few = run(0, -0.01, 40), run(1, -0.03, 40), run(2, -0.01, 6)
-    assert safe_compression.judge(differences.Difference((good,)), 0.02) == safe_compression.SAFE
+    assert safe_compression.judge(differences.Difference((good,), MAP), 0.02) == safe_compression.SAFE
     for pair in ((good, bad), (bad, good)):
-        difference = differences.Difference(pair)
+        difference = differences.Difference(pair, MAP)
         assert (difference.low, difference.units) == (-0.03, 40)
         assert safe_compression.judge(difference, 0.02) == safe_compression.TOO_FEW
-    assert safe_compression.judge(differences.Difference((good, few)), 0.02) == safe_compression.FEW_UNITS
-    assert differences.Difference((good, few)).few_units == "6 sequences"
+    assert safe_compression.judge(differences.Difference((good, few), MAP), 0.02) == safe_compression.FEW_UNITS
+    assert differences.Difference((good, few), MAP).few_units == "6 sequences"
 
 
 @pytest.mark.parametrize("block", ["intervals", "bootstrap"])
@@ -162,7 +164,7 @@ def test_a_detector_tested_in_folds_is_judged_by_all_its_frames(folder):
     found = cell.estimate("weighted_map")
     assert (found.value, found.low, found.high) == (0.62, 0.55, 0.69)
     assert safe_compression.maximum_safe(series, study.results.comparisons)[0].why == safe_compression.SAFE
-    assert cell.estimate("map").value == cell.entries[0].metrics.map.value
+    assert cell.estimate("map").value == cell.entries[0].metrics.scores["map"].value
 
 
 def test_a_verdict_is_the_same_whatever_the_seed_of_the_resampling_was(tmp_path, run_tool):

@@ -30,6 +30,10 @@ from tfod_compress.statistics.jackknife import ENOUGH
 PART = 5  # the reference's lower bound is at least this many margins
 
 
+class MarginError(ValueError):
+    """A margin that a metric cannot have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Margin:
     """A loss of accuracy that does not matter.
@@ -71,9 +75,9 @@ class Margin:
         return self.amount * abs(reference) if self.relative else self.amount
 
     def fitting(self, share: bool) -> Margin:
-        """Itself; ValueError where it is absolute, and the metric no share."""
+        """Itself; MarginError where it is absolute, and the metric no share."""
         if not share and not self.relative:
-            raise ValueError(f"a margin of {self} says nothing of a metric with a unit; give a share of the "
+            raise MarginError(f"a margin of {self} says nothing of a metric with a unit; give a share of the "
                              "reference's, such as 5%")
         return self
 
