@@ -127,8 +127,11 @@ MUTANTS = {
 
     # Intervals and verdicts.
     "the lower bound is the value itself": Mutant(
-        _INTERVALS, 'lower = jackknife.difference(candidate - reference)["low"]',
-        'lower = jackknife.difference(candidate - reference)["value"]', _NOT_WORSE),
+        _INTERVALS, 'lower = jackknife.difference(gain, share)["low"]',
+        'lower = jackknife.difference(gain, share)["value"]', _NOT_WORSE),
+    "a rise of an error counts as a gain": Mutant(
+        _INTERVALS, "candidate - reference if higher_is_better else reference - candidate", "candidate - reference",
+        "tests/statistics/test_margin.py::test_an_error_is_judged_as_the_accuracy_that_it_leaves"),
     "nine units are enough": Mutant(_JACKKNIFE, "ENOUGH = 10", "ENOUGH = 9", _NOT_WORSE),
     "a two-sided p-value is not doubled": Mutant(_JACKKNIFE, "min(1.0, 2 * min(p_above", "min(1.0, min(p_above",
                                                  _BY_HAND),
@@ -143,14 +146,14 @@ MUTANTS = {
         _JACKKNIFE, "return (low if value > 0 else -high) >= SURE * abs(value) > 0", "return True",
         "tests/statistics/test_jackknife.py::test_no_ratio_of_a_small_denominator_is_told"),
     "a study's differences have their sides swapped": Mutant(
-        _COMPARISONS, "jackknife.difference(a - b)", "jackknife.difference(b - a)", _COMPARED),
+        _COMPARISONS, "jackknife.difference(a - b,", "jackknife.difference(b - a,", _COMPARED),
     "of several seeds the best decides": Mutant(
-        _FINDINGS, "return min(-1.0 if c.low is None else c.low for c in self.comparisons)",
-        "return max(-1.0 if c.low is None else c.low for c in self.comparisons)",
+        _FINDINGS, "return min(-self._furthest if c.low is None else c.low for c in self.comparisons)",
+        "return max(-self._furthest if c.low is None else c.low for c in self.comparisons)",
         "tests/report/test_report_safe.py::test_of_several_seeds_the_lowest_bound_decides"),
     "too few frames to tell count as worse": Mutant(
-        _SAFE, "return WORSE if difference.high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
+        _SAFE, "return WORSE if high < -margin else TOO_FEW", "return WORSE", _SEQUENCE),
     "folds are judged one by one": Mutant(
-        _FINDINGS, "Difference(tuple(pooled or found))", "Difference(tuple(found))",
+        _FINDINGS, "Difference(tuple(pooled or found), metric)", "Difference(tuple(found), metric)",
         "tests/report/test_report.py::test_folds_are_judged_by_their_frames_together"),
 }

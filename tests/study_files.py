@@ -1,10 +1,12 @@
 """Study files for tests: the demo's, changed."""
 
+import json
 import pathlib
 
 import yaml
 
 from tfod_compress import study
+from tfod_compress.study import Point
 from tfod_compress.study.graph import chosen
 
 STUDIES = pathlib.Path(__file__).parent.parent / "pipeline_configs" / "studies"
@@ -26,6 +28,19 @@ def changed(folder, **changes):
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
+
+
+def point(**known):
+    """A Point of which only some of it matters; the rest is that of a training on JPEG 100."""
+    usual = {"codec": "jpeg", "quality": 5, "record_set": "jpeg-q5", "coder": "jpeg", "target_bpp": None, "scale": 1.0,
+             "detector": "d", "template": "t", "regime": "off_the_shelf", "seed": 0, "fold": None, "split": "val",
+             "trained_on": "jpeg-q100", "steps": 1, "model": "m", "evaluation": "evaluations/m/jpeg-q5"}
+    return Point(**usual | known)
+
+
+def written_points(folder):
+    """The [Point] of a made-up study's results.json."""
+    return [point(**each) for each in json.loads((folder / "results.json").read_text())["points"]]
 
 
 def check_slices(plan, count):

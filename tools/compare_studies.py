@@ -12,8 +12,8 @@ from absl import flags
 
 from tools import command
 
-_METRIC = flags.DEFINE_multi_enum("metric", ["weighted_map"], ["weighted_map", "map", "f1", "coco.AP"],
-                                  "What to compare; may be repeated.")
+_METRIC = flags.DEFINE_multi_string("metric", [], "What to compare, as metrics.json calls it, such as map or coco.AP; "
+                                    "may be repeated. By default what decides: of detection, weighted_map.")
 command.without_effect("resamples")
 _OUTPUT = flags.DEFINE_string("output", None, "Also write it all as JSON to this file.")
 

@@ -52,7 +52,8 @@ command.without_effect("resamples", "seed")
 _BATCH = flags.DEFINE_integer("batch_size", 8, "Frames run together; changes no result.", lower_bound=1)
 _ALLOW = flags.DEFINE_bool("allow_training_frames", False, "Go on where frames of the split are among those that the "
                            "checkpoint was trained on, and mark the numbers.")
-_METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A detections file (COCO results) to measure; no model.")
+_METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A detections file (COCO results) to measure, or the "
+                                    "predictions.json of classes; no model.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With --metrics_from: a record set's folder or a COCO JSON.")
 
 
@@ -101,8 +102,7 @@ def _evaluate():
         label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
         class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
     settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "given": given}
-    if _task() == "classification":
-        return _classifiers()
+    _check_tasks()
     if _CHECKPOINT.value:
         return evaluation.evaluate_checkpoints(
             _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
@@ -115,28 +115,16 @@ def _evaluate():
     return [("", result) for result in results.values()]
 
 
-def _task():
-    """The name of the task of the record sets, which must be one."""
-    from tfod_compress import tasks
+def _check_tasks():
+    """Refuses record sets whose models are not known here."""
     from tfod_compress.records import RecordSet
     from tfod_compress.support.errors import InputError
 
-    named = {path: RecordSet(path).manifest.get("task", tasks.DEFAULT) for path in _RECORDS.value}
-    if len(set(named.values())) > 1:
-        raise InputError("--records: of several tasks: " + ", ".join(f"{path} is of {name}" for path, name in
-                                                                     named.items()))
-    return named[_RECORDS.value[0]]
-
-
-def _classifiers():
-    """As `_evaluate`, of classifiers."""
-    from tfod_compress.evaluation import classifiers
-
-    for flag in (_CONFIG, _SAVED_MODEL, _COMMAND, _LABEL_MAP, _CLASS_MAP, _NMS_IOU):
-        if flag.value is not None:
-            raise command.UsageError(f"--{flag.name} is for detectors, and the record sets are of classification")
-    return classifiers.evaluate_several(_CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
-                                        batch_size=_BATCH.value, allow_training_frames=_ALLOW.value)
+    for path in _RECORDS.value:
+        task = RecordSet(path).task
+        if task.name != "detection":
+            raise InputError(f"{path}: is of {task.name}, of which no models are run here; let yours write "
+                             f"{task.predictions_file}, and give it with --metrics_from and --ground_truth {path}")
 
 
 def _measure():
@@ -147,8 +135,8 @@ def _measure():
     result = evaluation.metrics_from(
         _METRICS_FROM.value, _GROUND_TRUTH.value, _OUTPUT.value, split=_SPLIT.value,
         score_threshold=_THRESHOLD.value)
-    empty = result["images_without_detections"]
-    if empty["count"]:
+    empty = result.get("images_without_detections")
+    if empty and empty["count"]:
         print(f"note: {_METRICS_FROM.value} has nothing on {empty['count']} of {result['images']} images, such as "
               f"{text.listed(empty['first'])}; they count as images where nothing was found", file=sys.stderr)
     _table([("", result)])

@@ -30,8 +30,8 @@ def main(record_sets):
                          f"{', '.join(record_set.splits)}")
     content, before = export.export(record_set, splits, _OUTPUT.value)
     labels = f"{len(content['annotations'])} {record_set.task.objects or 'labels'}"
-    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {labels} of {len(content['categories'])} classes in {export.IMAGES}"
-          f"{', written before' if before else ''}")
+    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {labels} of {len(content['categories'])} classes "
+          f"in {export.IMAGES}{', written before' if before else ''}")
 
 
 if __name__ == "__main__":

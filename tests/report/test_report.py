@@ -172,7 +172,7 @@ def test_comparison_counts_either_way_round(study):
 def test_seeds_give_mean_and_the_widest_interval(tmp_path):
     folder = report_study.write(tmp_path / "seeds", frames=9, seeds=(0, 1), record_sets=False)
     series, = findings.series_of(read_study(folder))
-    found = [entry.metrics.weighted_map for entry in series.rows[-1].cells["task_ft"].entries]
+    found = [entry.metrics.scores["weighted_map"] for entry in series.rows[-1].cells["task_ft"].entries]
     together = series.rows[-1].cells["task_ft"].estimate("weighted_map")
     assert len(found) == 2 and together.value == pytest.approx(sum(e.value for e in found) / 2)
     assert together.low == min(e.low for e in found) and together.high == max(e.high for e in found)

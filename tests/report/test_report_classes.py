@@ -133,7 +133,7 @@ def test_objects_are_counted_over_all_folds(many):
     entry = cell.entries[0]
     folds = [findings.Evaluated(entry.point.model_copy(update={"split": f"fold{fold}"}), entry.metrics, entry.folder)
              for fold in (0, 1)]
-    series.reference.cells["off_the_shelf"] = findings.Cell("off_the_shelf", tuple(folds))
+    series.reference.cells["off_the_shelf"] = findings.Cell("off_the_shelf", tuple(folds), cell.metric)
     twice = {f"{name} ({2 * count})" for name, count in counts(many).items()}
     drawn = heat_maps.class_ap(series, list(COCO.values()))
     assert twice == {label for part in drawn for label in labels(part.svg)} & twice

@@ -106,8 +106,8 @@ def test_times_are_those_of_the_stamps(one, tmp_path):
 def test_interactive_curves_hold_the_measured_points(one):
     study = read_study(one)
     curves = json.loads(interactive.as_json(interactive.rate_accuracy(findings.series_of(study))))
-    drawn = sorted(pair for curve in curves for pair in zip(curve["bpp"], curve["weighted_map"], strict=True))
-    assert drawn == sorted((e.metrics.bpp, e.metrics.weighted_map.value) for e in study.evaluated)
+    drawn = sorted(pair for curve in curves for pair in zip(curve["bpp"], curve["score"], strict=True))
+    assert drawn == sorted((e.metrics.bpp, e.metrics.scores["weighted_map"].value) for e in study.evaluated)
     assert "</script" not in interactive.as_json([{"label": "</script><script>alert(1)</script>"}])
 
 

@@ -1,5 +1,6 @@
 """What is told of several runs and few units: the lowest seed decides, folds together, no share of a small loss."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,12 +8,17 @@ import pytest
 
 from tests import report_study
 from tests.detection_data import coco_json, coco_results, make
+from tests.study_files import point
+from tfod_compress import tasks
 from tfod_compress.report import differences, findings, safe_compression, tables
 from tfod_compress.report.study_folder import Comparison, read_study
 from tfod_compress.statistics import jackknife
 from tfod_compress.statistics.margin import is_within
+from tfod_compress.study.left_out import Accuracies
 from tfod_compress.study.pooled import pooled
 from tfod_compress.tasks.detection import metrics
+
+MAP = tasks.get("detection").decisive
 
 
 @pytest.fixture
@@ -63,13 +69,13 @@ def test_of_several_seeds_the_lowest_bound_and_the_fewest_units_decide():
                           units=units)
 
     good, bad, few = run(0, -0.01, 40), run(1, -0.03, 40), run(2, -0.01, 6)
-    assert safe_compression.judge(differences.Difference((good,)), 0.02) == safe_compression.SAFE
+    assert safe_compression.judge(differences.Difference((good,), MAP), 0.02) == safe_compression.SAFE
     for pair in ((good, bad), (bad, good)):
-        difference = differences.Difference(pair)
+        difference = differences.Difference(pair, MAP)
         assert (difference.low, difference.units) == (-0.03, 40)
         assert safe_compression.judge(difference, 0.02) == safe_compression.TOO_FEW
-    assert safe_compression.judge(differences.Difference((good, few)), 0.02) == safe_compression.FEW_UNITS
-    assert differences.Difference((good, few)).few_units == "6 sequences"
+    assert safe_compression.judge(differences.Difference((good, few), MAP), 0.02) == safe_compression.FEW_UNITS
+    assert differences.Difference((good, few), MAP).few_units == "6 sequences"
 
 
 @pytest.mark.parametrize("block", ["intervals", "bootstrap"])
@@ -111,29 +117,29 @@ def folds(tmp_path):
     for regime, share in (("off_the_shelf", 0.8), ("task_ft", 0.6)):
         found = report_study._detections(truth, share, 0)
         for fold, split in enumerate(names):
-            rows.append({"detector": "d", "seed": 0, "fold": fold, "regime": regime, "record_set": "jpeg-q5",
-                         "split": split, "evaluation": f"{regime}/{fold}"})
-            metrics.write_detections(tmp_path / rows[-1]["evaluation"] / "detections.json", truth.image_ids,
+            rows.append(point(fold=fold, regime=regime, split=split, evaluation=f"{regime}/{fold}"))
+            metrics.write_detections(tmp_path / rows[-1].evaluation / "detections.json", truth.image_ids,
                                      found.take(found.image // 10 == fold))
     return tmp_path, rows, truth
 
 
 def test_weighted_map_of_folds_is_of_all_their_frames(folds):
     folder, rows, truth = folds
-    found = pooled(folder, rows)
+    accuracies = Accuracies(folder, tasks.get("detection"))
+    found = pooled(accuracies, rows)
     # Sequences of three frames: those that a fold's end cuts are one more unit here.
     assert [(each["regime"], each["folds"], each["unit"], each["units"]) for each in found] == [
         (regime, [0, 1, 2], "sequence", 12) for regime in ("off_the_shelf", "task_ft")]
     for each in found:
-        files = [metrics.load_detections(folder / row["evaluation"] / "detections.json", truth) for row in rows
-                 if row["regime"] == each["regime"]]
+        files = [metrics.load_detections(folder / row.evaluation / "detections.json", truth) for row in rows
+                 if row.regime == each["regime"]]
         whole = metrics.Detections(*(np.concatenate([getattr(file, name) for file in files])
                                      for name in ("image", "boxes", "class_ids", "scores")))
         groups = 10 * truth.groups + np.arange(30) // 10
         expected = metrics.evaluated(truth, whole, ("weighted_map",), groups=groups)["weighted_map"]
         assert {name: each[name] for name in expected} == pytest.approx(expected, abs=1e-4)
         assert each["low"] < each["value"] < each["high"]
-    assert pooled(folder, rows[:1]) == [] and pooled(folder, [{**rows[0], "fold": None}]) == []
+    assert pooled(accuracies, rows[:1]) == [] and pooled(accuracies, [dataclasses.replace(rows[0], fold=None)]) == []
 
 
 def test_a_detector_tested_in_folds_is_judged_by_all_its_frames(folder):
@@ -158,7 +164,7 @@ def test_a_detector_tested_in_folds_is_judged_by_all_its_frames(folder):
     found = cell.estimate("weighted_map")
     assert (found.value, found.low, found.high) == (0.62, 0.55, 0.69)
     assert safe_compression.maximum_safe(series, study.results.comparisons)[0].why == safe_compression.SAFE
-    assert cell.estimate("map").value == cell.entries[0].metrics.map.value
+    assert cell.estimate("map").value == cell.entries[0].metrics.scores["map"].value
 
 
 def test_a_verdict_is_the_same_whatever_the_seed_of_the_resampling_was(tmp_path, run_tool):

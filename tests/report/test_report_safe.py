@@ -6,10 +6,12 @@ import shutil
 import pytest
 
 from tests import report_study
-from tfod_compress import report
+from tfod_compress import report, tasks
 from tfod_compress.report import differences, findings, published, safe_compression, study_folder, words
 from tfod_compress.report.study_folder import read_study
 from tfod_compress.statistics.margin import Margin
+
+MAP = tasks.get("detection").decisive
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +112,8 @@ def test_of_several_seeds_the_lowest_bound_decides():
     side = {"regime": "off_the_shelf", "record_set": "a"}
     runs = tuple(study_folder.Comparison(metric="weighted_map", a=side, b=side, value=0.0, low=low, high=0.1)
                  for low in (-0.01, -0.05))
-    assert safe_compression.judge(differences.Difference(runs), 0.02) == safe_compression.TOO_FEW
-    assert safe_compression.judge(differences.Difference(runs[:1]), 0.02) == safe_compression.SAFE
+    assert safe_compression.judge(differences.Difference(runs, MAP), 0.02) == safe_compression.TOO_FEW
+    assert safe_compression.judge(differences.Difference(runs[:1], MAP), 0.02) == safe_compression.SAFE
 
 
 def test_a_relative_margin_is_a_share_of_the_reference(finished):

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.detection_data import make, take
+from tfod_compress import tasks
 from tfod_compress.statistics import jackknife
 from tfod_compress.statistics.intervals import not_worse
 from tfod_compress.tasks.detection import metrics
@@ -165,7 +166,8 @@ def test_commands_and_reports_follow_one_rule():
     worse = Detections(found.image[kept], found.boxes[kept], found.class_ids[kept], found.scores[kept])
     both = metrics.paired_difference(truth, worse, found)
     side = {"regime": "off_the_shelf", "record_set": "a"}
-    difference = Difference((Comparison(metric="weighted_map", a=side, b=side, unit="image", units=80, **both),))
+    difference = Difference((Comparison(metric="weighted_map", a=side, b=side, unit="image", units=80, **both),),
+                            tasks.get("detection").decisive)
     for margin in (-both["low"] - 1e-9, -both["low"] + 1e-9):
         command = metrics.compare(truth, worse, found, margin=margin)["metrics"]["weighted_map"]["not_worse"]
         assert command["non_inferior"] == (safe_compression.judge(difference, margin) == safe_compression.SAFE)

@@ -1,20 +1,20 @@
 """Regimes of a tuned codec at equal rate: values of the curves, the same units left out of both sides, the report."""
 
+import dataclasses
 import json
 import shutil
-import types
 
 import pytest
 
 from tests import report_study
-from tfod_compress import report
+from tests.study_files import written_points
+from tfod_compress import report, tasks
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy
 from tfod_compress.report import comparing
 from tfod_compress.report.study_folder import read_study
 from tfod_compress.study.curve_comparisons import compare_curves
+from tfod_compress.study.left_out import Accuracies
 from tfod_compress.support.errors import InputError
-
-STUDY = types.SimpleNamespace()
 
 
 @pytest.fixture
@@ -24,25 +24,28 @@ def folder(tmp_path):
 
 def points(folder, share):
     """(rows, {evaluation: rate}): the study's points, and again as joint_ft at a share of their rates."""
-    rows = json.loads((folder / "results.json").read_text())["points"]
-    rows = [{**row, "fold": None, "split": "val"} for row in rows]
-    rates = {row["evaluation"]: json.loads((folder / row["evaluation"] / "metrics.json").read_text())["bpp"]
+    rows = written_points(folder)
+    rates = {row.evaluation: json.loads((folder / row.evaluation / "metrics.json").read_text())["bpp"]
              for row in rows}
     for row in list(rows):
-        twin = {**row, "regime": "joint_ft", "evaluation": f"joint/{row['record_set']}", "tuned_from": "jpeg-q100"}
-        shutil.copytree(folder / row["evaluation"], folder / twin["evaluation"])
-        rates[twin["evaluation"]] = share * rates[row["evaluation"]]
+        twin = dataclasses.replace(row, regime="joint_ft", evaluation=f"joint/{row.record_set}", tuned_from="jpeg-q100")
+        shutil.copytree(folder / row.evaluation, folder / twin.evaluation)
+        rates[twin.evaluation] = share * rates[row.evaluation]
         rows.append(twin)
     return rows, rates
 
 
+def compared(folder, rows, rates, before=()):
+    return compare_curves(Accuracies(folder, tasks.get("detection")), rows, rates, before)
+
+
 def test_the_value_is_that_of_the_curves_and_both_sides_share_units(folder):
     rows, rates = points(folder, 0.5)
-    found, = compare_curves(STUDY, folder, rows, rates, ())
-    accuracies = {row["evaluation"]: json.loads((folder / row["evaluation"] / "metrics.json").read_text())
+    found, = compared(folder, rows, rates)
+    accuracies = {row.evaluation: json.loads((folder / row.evaluation / "metrics.json").read_text())
                   ["weighted_map"]["value"] for row in rows}
-    curves = {regime: [(rates[row["evaluation"]], accuracies[row["evaluation"]]) for row in rows
-                       if row["regime"] == regime] for regime in ("joint_ft", "off_the_shelf")}
+    curves = {regime: [(rates[row.evaluation], accuracies[row.evaluation]) for row in rows
+                       if row.regime == regime] for regime in ("joint_ft", "off_the_shelf")}
     assert (found["a"], found["b"], found["codec"]) == ("joint_ft", "off_the_shelf", "jpeg")
     assert found["value"] == pytest.approx(bd_accuracy(curves["joint_ft"], curves["off_the_shelf"]), abs=1e-12)
     assert found["value"] > 0 and found["low"] < found["value"] < found["high"]
@@ -52,26 +55,26 @@ def test_the_value_is_that_of_the_curves_and_both_sides_share_units(folder):
 
 def test_the_same_curve_twice_differs_by_nothing_without_any_unit(folder):
     rows, rates = points(folder, 1.0)
-    found, = compare_curves(STUDY, folder, rows, rates, ())
+    found, = compared(folder, rows, rates)
     assert (found["value"], found["low"], found["high"], found["p_value"]) == (0, 0, 0, 1)
 
 
 def test_nothing_is_compared_without_a_tuned_codec_or_a_common_rate(folder):
     rows, rates = points(folder, 1e-3)
-    assert compare_curves(STUDY, folder, rows, rates, ()) == []
-    assert compare_curves(STUDY, folder, [row for row in rows if "tuned_from" not in row], rates, ()) == []
+    assert compared(folder, rows, rates) == []
+    assert compared(folder, [row for row in rows if not row.tuned_from], rates) == []
 
 
 def test_what_was_compared_before_is_taken_over_until_detections_or_rates_change(folder):
     rows, rates = points(folder, 0.5)
-    found = compare_curves(STUDY, folder, rows, rates, ())
+    found = compared(folder, rows, rates)
     shutil.rmtree(folder / "tfrecords")  # what computing would need
-    assert compare_curves(STUDY, folder, rows, rates, found) == found
-    for changed in (rates | {rows[0]["evaluation"]: 9.0}, rates):
+    assert compared(folder, rows, rates, found) == found
+    for changed in (rates | {rows[0].evaluation: 9.0}, rates):
         if changed is rates:
-            (folder / rows[-1]["evaluation"] / "detections.json").write_text("[]")
+            (folder / rows[-1].evaluation / "detections.json").write_text("[]")
         with pytest.raises(InputError, match="no such record set"):
-            compare_curves(STUDY, folder, rows, changed, found)
+            compared(folder, rows, changed, found)
 
 
 def write_comparisons(folder, found):
@@ -84,7 +87,7 @@ def write_comparisons(folder, found):
     (0.5, {"low": -0.001}, "+", "not shown"), (2.0, {"high": 0.001}, "\u2212", "not shown")])
 def test_a_difference_is_shown_where_its_interval_leaves_zero_out(folder, share, change, sign, told):
     rows, rates = points(folder, share)
-    found, = compare_curves(STUDY, folder, rows, rates, ())
+    found, = compared(folder, rows, rates)
     write_comparisons(folder, [{**found, **change}])
     (codec, regime, against, value, common, verdict), = comparing.regimes_of(read_study(folder)).rows
     assert (codec.text, regime.text, against.text) == ("JPEG", "jointly fine-tuned", "off the shelf")
@@ -94,6 +97,6 @@ def test_a_difference_is_shown_where_its_interval_leaves_zero_out(folder, share,
 
 def test_the_report_holds_them(folder):
     rows, rates = points(folder, 0.5)
-    write_comparisons(folder, compare_curves(STUDY, folder, rows, rates, ()))
+    write_comparisons(folder, compared(folder, rows, rates))
     report.make_report(folder)
     assert "its regimes are compared over whole curves" in (folder / "report.html").read_text(encoding="utf-8")

@@ -87,11 +87,11 @@ def test_what_is_no_study_is_told(tmp_path, text):
 
 def test_points_are_the_grid():
     rows = study.points(study.read(DEMO))
-    assert [(row["regime"], row["quality"]) for row in rows] == [
+    assert [(row.regime, row.quality) for row in rows] == [
         ("off_the_shelf", 100), ("off_the_shelf", 40), ("off_the_shelf", 20), ("off_the_shelf", 10),
         ("off_the_shelf", 5), ("task_ft", 5), ("control_ft", 5)]
-    assert len({row["model"] for row in rows}) == 3
-    assert {row["trained_on"] for row in rows if row["regime"] != "task_ft"} == {"jpeg-q100"}
+    assert len({row.model for row in rows}) == 3
+    assert {row.trained_on for row in rows if row.regime != "task_ft"} == {"jpeg-q100"}
 
 
 def test_several_codecs_detectors_seeds_and_scales(tmp_path):
@@ -104,13 +104,13 @@ def test_several_codecs_detectors_seeds_and_scales(tmp_path):
     rows = study.points(plan)
     names = ["png", "jpeg-q20", "jpeg-q5", "webp-bpp1", "webp-bpp0.5", "jpeg-scale0.5-q90"]
     for seed in (0, 3):
-        own = [row for row in rows if row["detector"] == "ssd_inception_v2_demo" and row["seed"] == seed]
+        own = [row for row in rows if row.detector == "ssd_inception_v2_demo" and row.seed == seed]
         # Retrained on the best quality would be off the shelf once more.
-        assert [row["record_set"] for row in own] == names + names[1:]
-        other = [row for row in rows if row["detector"] == "other" and row["seed"] == seed]
-        assert [row["record_set"] for row in other] == names[:3] + names[1:3]
-    assert {row["steps"] for row in rows if row["detector"] == "other"} == {7}
-    shown = {row["record_set"]: (row["codec"], row["quality"]) for row in rows}
+        assert [row.record_set for row in own] == names + names[1:]
+        other = [row for row in rows if row.detector == "other" and row.seed == seed]
+        assert [row.record_set for row in other] == names[:3] + names[1:3]
+    assert {row.steps for row in rows if row.detector == "other"} == {7}
+    shown = {row.record_set: (row.codec, row.quality) for row in rows}
     assert shown["png"] == ("png", None)
     assert shown["webp-bpp0.5"] == ("webp", "0.5 bpp")
     assert shown["jpeg-scale0.5-q90"] == ("jpeg-scaled", "90 at scale 0.5")
@@ -124,7 +124,7 @@ def test_several_codecs_detectors_seeds_and_scales(tmp_path):
 def test_folds_are_points_of_their_own(tmp_path):
     plan = study.read(changed(tmp_path, split={"folds": 3}))
     rows = study.points(plan)
-    assert {row["fold"] for row in rows} == {0, 1, 2} and len(rows) == 3 * 7
+    assert {row.fold for row in rows} == {0, 1, 2} and len(rows) == 3 * 7
     texts = {node.name: node.text for node in study.graph(plan, "w")}
     assert "--folds 3" in texts["records jpeg"]
     name = "ssd_inception_v2_demo-task_ft-jpeg-q5-s0-f2"
@@ -179,10 +179,10 @@ def test_every_study_is_valid_and_says_what_it_is(path, scale):
 def test_the_smoke_scale_keeps_regimes_and_codecs(path):
     plan = study.read(path)
     small = smoke.small(plan)
-    assert {row["regime"] for row in study.points(small)} == {row["regime"] for row in study.points(plan)}
+    assert {row.regime for row in study.points(small)} == {row.regime for row in study.points(plan)}
     assert [entry.coder for entry in small.records] == [entry.coder for entry in plan.records]
     assert len(small.detectors) == len(plan.detectors)
-    assert len({row["model"] for row in study.points(small)}) <= 8
+    assert len({row.model for row in study.points(small)}) <= 8
     if not plan.data.frames:
         assert small.data.make
 
@@ -279,10 +279,10 @@ def test_the_demo_takes_another_codec_by_one_line(tmp_path, line, strongest):
     assert changed != text
     (tmp_path / "demo.yaml").write_text(changed)
     points = study.points(study.read(tmp_path / "demo.yaml"))
-    assert {row["record_set"] for row in points if row["regime"] != "off_the_shelf"} == {strongest}
-    assert {row["regime"]: row["trained_on"] for row in points}["task_ft"] == strongest
+    assert {row.record_set for row in points if row.regime != "off_the_shelf"} == {strongest}
+    assert {row.regime: row.trained_on for row in points}["task_ft"] == strongest
     usual = study.points(study.read(STUDIES / "demo.yaml"))
-    assert [row["record_set"] for row in usual if row["regime"] == "task_ft"] == ["jpeg-q5"]
+    assert [row.record_set for row in usual if row.regime == "task_ft"] == ["jpeg-q5"]
 
 
 def test_a_study_with_video_says_once_what_a_sequence_is(tmp_path):

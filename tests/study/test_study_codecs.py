@@ -61,14 +61,14 @@ def test_a_mistake_is_told_with_its_place(tmp_path, changes, told):
 
 def test_tuned_codecs_are_points_of_their_own(tmp_path):
     rows = study.points(study.read(written(tmp_path)))
-    tuned = [row for row in rows if row["regime"] in ("codec_ft", "joint_ft")]
-    assert [(row["regime"], row["tuned_from"], row["beta"]) for row in tuned] == [
+    tuned = [row for row in rows if row.regime in ("codec_ft", "joint_ft")]
+    assert [(row.regime, row.tuned_from, row.beta) for row in tuned] == [
         (regime, f"narrow-lmbda{lmbda}", beta) for regime in ("codec_ft", "joint_ft")
         for lmbda, beta in ((0.01, 0.5), (0.001, 2))]
-    assert {row["codec"] for row in tuned} == {"narrow"} and {row["trained_on"] for row in tuned} == {"png"}
-    assert len({row["record_set"] for row in tuned}) == len({row["model"] for row in tuned}) == 4
-    assert not {row["record_set"] for row in tuned} & {row["record_set"] for row in rows if row not in tuned}
-    others = [(row["regime"], row["record_set"]) for row in rows if row not in tuned]
+    assert {row.codec for row in tuned} == {"narrow"} and {row.trained_on for row in tuned} == {"png"}
+    assert len({row.record_set for row in tuned}) == len({row.model for row in tuned}) == 4
+    assert not {row.record_set for row in tuned} & {row.record_set for row in rows if row not in tuned}
+    others = [(row.regime, row.record_set) for row in rows if row not in tuned]
     assert others == [("off_the_shelf", name) for name in ("png", "jpeg-q20", "narrow-lmbda0.01", "narrow-lmbda0.001")
                       ] + [(regime, f"narrow-lmbda{lmbda}") for regime in ("task_ft", "control_ft")
                            for lmbda in (0.01, 0.001)]
@@ -84,7 +84,7 @@ def test_weights_go_with_models_one_by_one_or_one_for_all(tmp_path, records, bet
     plan = study.read(written(tmp_path, codec_tuning={**TUNING, "records": records, "betas": betas, "lmbdas": lmbdas}))
     starts = plan.starts_of(plan.detectors[0])
     assert [(start.setting.number, start.beta, start.lmbda) for start in starts] == found
-    assert len({row["model"] for row in study.points(plan) if row["regime"] == "codec_ft"}) == len(found)
+    assert len({row.model for row in study.points(plan) if row.regime == "codec_ft"}) == len(found)
 
 
 def test_the_graph_trains_codecs_and_tunes_them(tmp_path):
@@ -156,8 +156,8 @@ def test_the_demo_answers_what_it_was_made_for():
     plan = study.read(STUDIES / "end_to_end_demo.yaml")
     rows = study.points(plan)
     for regime in ("task_ft", "control_ft", "codec_ft", "joint_ft"):
-        assert len([row for row in rows if row["regime"] == regime]) >= 3
-    assert {row["codec"] for row in rows} == {"png", "jpeg", "webp", "hyperprior"}
+        assert len([row for row in rows if row.regime == regime]) >= 3
+    assert {row.codec for row in rows} == {"png", "jpeg", "webp", "hyperprior"}
     assert plan.fine_tuning.steps == plan.codec_tuning.steps and plan.fine_tuning.set == plan.codec_tuning.set
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.study_files import STUDIES, changed
+from tests.study_files import point as made_up
+from tfod_compress import tasks
 from tfod_compress.records.framing import read_records
 from tfod_compress.study import execution, stamps
 from tfod_compress.study.graph import Item, Node
@@ -184,15 +186,14 @@ def test_jobs_have_a_gpu_each(tmp_path, monkeypatch):
 
 def written_hparams(tmp_path):
     """The study's folder of two points that were evaluated, its rows and their metrics."""
-    rows = [{"model": "m", "record_set": name, "evaluation": f"evaluations/m/{name}", "detector": "d", "codec": "jpeg",
-             "regime": "task_ft", "quality": quality, "target_bpp": None, "scale": 1.0, "trained_on": "jpeg-q5",
-             "steps": 70, "seed": 3, "fold": None} for name, quality in (("jpeg-q5", 5), ("png", None))]
+    rows = [made_up(record_set=name, evaluation=f"evaluations/m/{name}", regime="task_ft", quality=quality,
+                  trained_on="jpeg-q5", steps=70, seed=3) for name, quality in (("jpeg-q5", 5), ("png", None))]
     found = {}
     for row in rows:
-        (tmp_path / row["evaluation"]).mkdir(parents=True)
-        (tmp_path / row["evaluation"] / "metrics.json").write_text("{}")
-        found[row["evaluation"]] = {"weighted_map": {"value": 0.25}, "coco": {"AP": {"value": 0.125}}, "bpp": 2.0}
-    write_hparams(tmp_path, rows, found)
+        (tmp_path / row.evaluation).mkdir(parents=True)
+        (tmp_path / row.evaluation / "metrics.json").write_text("{}")
+        found[row.evaluation] = {"weighted_map": {"value": 0.25}, "coco": {"AP": {"value": 0.125}}, "bpp": 2.0}
+    write_hparams(tmp_path, tasks.get("detection"), rows, found)
     return rows, found
 
 
@@ -215,7 +216,7 @@ def test_hparams_are_one_row_a_point(tmp_path):
 
     rows, found = written_hparams(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*tfevents*")}
-    write_hparams(tmp_path, rows, found)
+    write_hparams(tmp_path, tasks.get("detection"), rows, found)
     assert len(before) == 2 and before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*tfevents*")}
     (path,) = (tmp_path / "tensorboard/m/jpeg-q5").iterdir()
     values = {value.tag: value for data in read_records(path) for value in Event.FromString(data).summary.value}
@@ -266,10 +267,9 @@ def test_a_small_study_runs_end_to_end_and_only_once(run_tool, tmp_path):
 def test_mean_and_spread_over_seeds():
     from tfod_compress.study.results import _summary
 
-    rows = [{"detector": "d", "regime": "r", "record_set": "s", "seed": seed, "fold": None, "evaluation": str(seed)}
-            for seed in (0, 1, 2)]
+    rows = [made_up(seed=seed, evaluation=str(seed)) for seed in (0, 1, 2)]
     found = {str(seed): {"weighted_map": {"value": value}, "coco": {}} for seed, value in enumerate((0.1, 0.2, 0.6))}
-    (entry,) = _summary(rows, found)
+    (entry,) = _summary(tasks.get("detection"), rows, found)
     assert entry["runs"] == 3 and entry["seeds"] == [0, 1, 2] and "coco.AP" not in entry
     assert entry["weighted_map"] == {"mean": pytest.approx(0.3), "min": 0.1, "max": 0.6,
                                      "sd": pytest.approx((0.07) ** 0.5)}

@@ -55,8 +55,8 @@ def test_nothing_is_trained_and_each_point_is_evaluated_once(tmp_path):
                    {"name": "export", "saved_model": "exported/best"}, **ALONE, seeds=[3, 4],
                    split={"val_fraction": 1.0})
     rows = study.points(plan)
-    assert len(rows) == 5 + 2 + 5 and {row["regime"] for row in rows} == {"published"}
-    assert {(row["steps"], row["trained_on"], row["template"], row["seed"]) for row in rows} == {(0, None, None, 3)}
+    assert len(rows) == 5 + 2 + 5 and {row.regime for row in rows} == {"published"}
+    assert {(row.steps, row.trained_on, row.template, row.seed) for row in rows} == {(0, None, None, 3)}
     nodes = {node.name: node for node in study.graph(plan, "w")}
     assert [node.tool for node in nodes.values()] == [
         "make_demo_frames", "make_tfrecords", "fetch_checkpoint", "evaluate", "evaluate", "evaluate"]
@@ -74,8 +74,8 @@ def test_nothing_is_trained_and_each_point_is_evaluated_once(tmp_path):
 
 def test_folds_are_evaluated_one_by_one(tmp_path):
     rows = study.points(planned(tmp_path, MINE, **ALONE, split={"folds": 3}))
-    assert len({row["evaluation"] for row in rows}) == len(rows) == 3 * 5
-    assert {(row["model"], row["split"]) for row in rows} == {(f"mine-published-f{n}", f"fold{n}") for n in range(3)}
+    assert len({row.evaluation for row in rows}) == len(rows) == 3 * 5
+    assert {(row.model, row.split) for row in rows} == {(f"mine-published-f{n}", f"fold{n}") for n in range(3)}
 
 
 def test_each_detector_takes_part_in_what_it_can(tmp_path):
@@ -84,7 +84,7 @@ def test_each_detector_takes_part_in_what_it_can(tmp_path):
                    regimes=["published", "off_the_shelf", "task_ft", "control_ft"])
     found = {}
     for row in study.points(plan):
-        found.setdefault(row["detector"], set()).add(row["regime"])
+        found.setdefault(row.detector, set()).add(row.regime)
     trained = {"off_the_shelf", "task_ft", "control_ft"}
     assert found == {"both": {"published", *trained}, "ssd_inception_v2_300": trained, "mine": {"published"}}
     texts = {node.name: node.text for node in study.graph(plan, "w")}
@@ -93,7 +93,7 @@ def test_each_detector_takes_part_in_what_it_can(tmp_path):
     small = smoke.small(plan)
     assert {detector.name for detector in small.detectors} == {
         "both", "both-smoke", "ssd_inception_v2_300-smoke", "mine"}
-    assert {row["regime"] for row in study.points(small) if row["detector"] == "both"} == {"published"}
+    assert {row.regime for row in study.points(small) if row.detector == "both"} == {"published"}
     assert next(detector for detector in small.detectors if detector.name == "mine").command == COMMAND
 
 

@@ -193,7 +193,7 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
     Of a file with the metrics.json of its evaluation beside it, over the classes that count there.
 
     Args:
-      detections: a file in COCO's results format.
+      detections: a file in COCO's results format; for a record set of another task, that task's predictions.
       ground_truth: a record set's folder or a COCO JSON.
       output: folder that receives metrics.json.
       split: of the record set.
@@ -205,6 +205,8 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
     Raises:
       InputError: the files are missing, malformed, or do not belong together.
     """
+    if pathlib.Path(ground_truth).is_dir() and RecordSet(ground_truth).task.name != _TASK.name:
+        return _of_predictions(detections, RecordSet(ground_truth), output, split)
     everything = metrics.load_ground_truth(ground_truth, split)
     truth, (found,) = metrics.load_together([detections], everything)
     size = {"bpp": None, "coded_bytes": None, "pixels": int(truth.sizes.prod(axis=1).sum())}
@@ -215,5 +217,16 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
     more |= {"dropped_detections": found.dropped} if found.dropped else {}
     result = {"record_set": name, "checkpoint": None, "detections": str(detections), "split": split, **size,
               **metrics.summarise(truth, found, score_threshold), **more}
+    write_json(pathlib.Path(output) / "metrics.json", result)
+    return result
+
+
+def _of_predictions(predictions, record_set, output, split):
+    """`metrics_from` of a task other than detection."""
+    task = record_set.task
+    truth = task.ground_truth(record_set, split)
+    result = {"task": task.name, "record_set": record_set.name, "checkpoint": None, "predictions": str(predictions),
+              "split": split, **results.coded_size(record_set, split, truth),
+              **task.summarise(truth, task.read_predictions(predictions, truth))}
     write_json(pathlib.Path(output) / "metrics.json", result)
     return result

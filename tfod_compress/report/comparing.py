@@ -17,8 +17,8 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 def codecs_of(series_list):
     """Every codec against the first one of the same detector, by each regime that both have.
 
-    BD-rate is the mean difference in rate at equal weighted mAP, BD-mAP that in weighted mAP at equal rate
-    (Bjontegaard, VCEG-M33, 2001, with weighted mAP in the place of PSNR; piecewise cubic interpolation).
+    BD-rate is the mean difference in rate at equal accuracy, BD-mAP that in accuracy at equal rate
+    (Bjontegaard, VCEG-M33, 2001, with accuracy in the place of PSNR; piecewise cubic interpolation).
 
     Returns:
       A Table, or None where no detector was tested with two codecs.
@@ -31,8 +31,9 @@ def codecs_of(series_list):
                 rows += _against(anchor, other, regime)
     if not rows:
         return None
-    columns = (Entry("codec"), Entry("detector"), Entry("against"), Entry("BD-rate", "rate at equal weighted mAP"),
-               Entry("BD-mAP", "at equal rate"), Entry("overlap", "of the weighted mAPs"))
+    metric = series_list[0].metric
+    columns = (Entry("codec"), Entry("detector"), Entry("against"), Entry("BD-rate", f"rate at equal {metric.title}"),
+               Entry(f"BD-{words.short(metric)}", "at equal rate"), Entry("overlap", f"of the {metric.title}s"))
     return Table(columns, tuple(rows))
 
 
@@ -40,11 +41,13 @@ def _against(anchor, other, regime):
     curve, reference = (points(series, regime) for series in (other, anchor))
     if min(len(curve), len(reference)) < 2:
         return []
-    percent, overlap, _, _ = bd_rate.compare(curve, reference, "pchip")
+    metric = anchor.metric
+    percent, overlap, _, _ = bd_rate.compare(*([(bpp, metric.sign * value) for bpp, value in each]
+                                               for each in (curve, reference)), "pchip")
     return [(Entry(words.codec_name(other.codec)), Entry(words.regime_name(regime), anchor.detector),
              Entry(words.codec_name(anchor.codec)),
-             Entry("–", "no common weighted mAP") if percent is None else Entry(words.percent(percent / 100)),
-             Entry(words.signed(bd_accuracy(curve, reference))), Entry(words.percent(overlap)))]
+             Entry("–", f"no common {metric.title}") if percent is None else Entry(words.percent(percent / 100)),
+             Entry(words.signed(bd_accuracy(curve, reference), metric)), Entry(words.percent(overlap)))]
 
 
 def regimes_of(study):
@@ -53,30 +56,32 @@ def regimes_of(study):
     Returns:
       A Table, or None where no codec was tuned.
     """
-    groups = {}
+    groups, metric = {}, study.task.decisive
     for each in study.results.curve_comparisons:
         groups.setdefault((each.detector, each.codec, each.b, each.a), []).append(each)
     rows = []
     for (detector, codec, b, a), found in groups.items():
-        difference = differences.Difference(tuple(found))
+        difference = differences.Difference(tuple(found), metric)
         low, high = max(each.rates[0] for each in found), min(each.rates[1] for each in found)
         rows.append((Entry(words.codec_name(codec), detector), Entry(words.regime_name(a)), Entry(words.regime_name(b)),
-                     Entry(words.signed(difference.value), words.interval(difference.low, difference.high)),
+                     Entry(words.signed(difference.value, metric),
+                           words.interval(difference.low, difference.high, metric)),
                      Entry(f"{words.rate(low)} to {words.rate(high)}"), Entry(difference.verdict)))
     if not rows:
         return None
-    return Table((Entry("codec"), Entry("regime"), Entry("against"), Entry("BD-mAP", "at equal rate"),
-                  Entry("rates", "bits/pixel"), Entry("difference")), tuple(rows))
+    head = (Entry("codec"), Entry("regime"), Entry("against"), Entry(f"BD-{words.short(metric)}", "at equal rate"),
+            Entry("rates", "bits/pixel"), Entry("difference"))
+    return Table(head, tuple(rows))
 
 
 def points(series, regime):
-    """[(bpp, weighted mAP)] of a regime; lossless frames are left out, as they are no point of the codec's curve."""
-    return [(row.bpp, row.cells[regime].estimate("weighted_map").value) for row in series.rows
+    """[(bpp, accuracy)] of a regime; lossless frames are left out, as they are no point of the codec's curve."""
+    return [(row.bpp, row.cells[regime].score.value) for row in series.rows
             if regime in row.cells and row.codec == series.codec]
 
 
 def grey_of(series_list):
-    """Grey frames against colour ones at the same quality: bytes and weighted mAP.
+    """Grey frames against colour ones at the same quality: bytes and accuracy.
 
     Returns:
       A Table, or None where no detector was tested with both.
@@ -92,19 +97,22 @@ def grey_of(series_list):
             other = of_quality.get(row.quality)
             for regime in colour.regimes() if other else ():
                 if regime in row.cells and regime in other.cells:
-                    both = [r.cells[regime].estimate("weighted_map") for r in (row, other)]
+                    both = [r.cells[regime].score for r in (row, other)]
+                    metric = colour.metric
                     rows.append((Entry(row.name, detector), Entry(words.regime_name(regime)),
-                                 *(Entry(words.score(e.value), words.interval(e.low, e.high)) for e in both),
-                                 Entry(words.signed(both[1].value - both[0].value)),
+                                 *(Entry(words.score(e.value, metric), words.interval(e.low, e.high, metric))
+                                   for e in both),
+                                 Entry(words.signed(both[1].value - both[0].value, metric)),
                                  Entry(words.percent(other.coded_bytes / row.coded_bytes))))
     if not rows:
         return None
-    return Table((Entry("quality"), Entry("detector"), Entry("colour", "weighted mAP"), Entry("grey", "weighted mAP"),
+    title = words.title(series_list[0].metric)
+    return Table((Entry("quality"), Entry("detector"), Entry("colour", title), Entry("grey", title),
                   Entry("difference", "not tested"), Entry("size of grey", "of colour")), tuple(rows))
 
 
 def normalised(series_list):
-    """Weighted mAP of several detectors, not retrained, against quality, each between its lowest (0) and highest (1).
+    """Accuracy of several detectors, not retrained, against quality, each between its lowest (0) and highest (1).
 
     The LMU study compares its detectors so (Davletshina and Singla 2020), because their levels differ.
 
@@ -116,7 +124,7 @@ def normalised(series_list):
         regime = series.reference_regime
         rows = [row for row in series.rows if regime in row.cells and isinstance(row.quality, (int, float))
                 and row.codec == series.codec]
-        values = [row.cells[regime].estimate("weighted_map").value for row in rows]
+        values = [row.cells[regime].score.value for row in rows]
         if len(values) > 1 and max(values) > min(values):
             low, high = min(values), max(values)
             curves.setdefault(series.codec, []).append(
@@ -132,10 +140,10 @@ def normalised(series_list):
                 panel.plot(*zip(*line, strict=True), color=theme.stand_in(f"series-{order % 6}"),
                            marker=_MARKERS[order % 6], label=series.detector)
             panel.set_xlabel(f"{words.codec_name(codec)} quality")
-            panel.set_ylabel("weighted mAP, lowest to highest")
+            panel.set_ylabel(f"{series_list[0].metric.title}, lowest to highest")
             panel.legend()
-        return theme.finish(figure, "detectors_normalised", "Line chart: weighted mAP of each detector between its own "
-                            "lowest and highest value, against quality.")
+        return theme.finish(figure, "detectors_normalised", f"Line chart: {series_list[0].metric.title} of each "
+                            "detector between its own lowest and highest value, against quality.")
 
 
 def times_of(study):

@@ -1,19 +1,22 @@
 """Paired differences over a study's runs, and shares of the loss, as results.json has them."""
 
 import dataclasses
+import math
 
 from tfod_compress.report import words
 from tfod_compress.report.study_folder import Comparison
 from tfod_compress.statistics import jackknife
+from tfod_compress.tasks import Metric
 
 SHOWN, NOT_SHOWN, NOT_TESTED = "shown", "not shown", "not tested"
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A paired difference, one comparison a run."""
+    """A paired difference in a metric, one comparison a run."""
 
     comparisons: tuple[Comparison, ...]
+    metric: Metric
 
     @property
     def value(self):
@@ -21,13 +24,27 @@ class Difference:
 
     @property
     def low(self):
-        """The lowest bound of all runs; -1 where one has none."""
-        return min(-1.0 if c.low is None else c.low for c in self.comparisons)
+        """The lowest bound of all runs; the lowest that there can be where one has none."""
+        return min(-self._furthest if c.low is None else c.low for c in self.comparisons)
 
     @property
     def high(self):
-        """The highest bound of all runs; 1 where one has none."""
-        return max(1.0 if c.high is None else c.high for c in self.comparisons)
+        """The highest bound of all runs; the highest that there can be where one has none."""
+        return max(self._furthest if c.high is None else c.high for c in self.comparisons)
+
+    @property
+    def _furthest(self):
+        return 1.0 if self.metric.share else math.inf
+
+    @property
+    def gain(self):
+        """By how much the first side is better: below 0 where it is worse."""
+        return self.metric.sign * self.value
+
+    @property
+    def gain_interval(self):
+        """(low, high) of `gain`."""
+        return (self.low, self.high) if self.metric.higher_is_better else (-self.high, -self.low)
 
     @property
     def units(self):
@@ -55,9 +72,10 @@ class Difference:
         return SHOWN if same_side and len(known) == len(self.comparisons) else NOT_SHOWN
 
     def __str__(self):
+        value = words.signed(self.value, self.metric)
         if any(c.low is None for c in self.comparisons):
-            return f"{words.signed(self.value)}, without an interval: it rests on {self.few_units or 'one unit'}"
-        text = f"{words.signed(self.value)}, 95 % interval {words.interval(self.low, self.high)}"
+            return f"{value}, without an interval: it rests on {self.few_units or 'one unit'}"
+        text = f"{value}, 95 % interval {words.interval(self.low, self.high, self.metric)}"
         return text if len(self.comparisons) == 1 else f"{text} over {len(self.comparisons)} runs"
 
 
@@ -79,11 +97,11 @@ class Recovered:
         return text if self.low is None else f"{text} [{words.percent(self.low)}, {words.percent(self.high)}]"
 
 
-def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric="weighted_map"):
+def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, metric):
     """The paired difference a - b over all runs for which it was computed (either way round), or None."""
     found = []
     for comparison in comparisons:
-        if comparison.metric != metric or _run(comparison.a) != _run(comparison.b):
+        if comparison.metric != metric.key or _run(comparison.a) != _run(comparison.b):
             continue
         if comparison.detector not in (None, detector):
             continue
@@ -94,7 +112,7 @@ def find_difference(comparisons, regime_a, set_a, regime_b, set_b, detector, met
             found.append(comparison.reversed())
     # The frames of all folds together are one sample; the folds by themselves are parts of it.
     pooled = [comparison for comparison in found if comparison.a.fold is None]
-    return Difference(tuple(pooled or found)) if found else None
+    return Difference(tuple(pooled or found), metric) if found else None
 
 
 def find_recovered(recoveries, regime, over, record_set, reference, detector):

@@ -14,7 +14,7 @@ _LINE_STYLES = ("-", "--", ":", "-.")
 
 
 def rate_accuracy(series_list):
-    """Weighted mAP (0 to 1) against bits per pixel (log axis): one panel a detector, one line a regime and codec.
+    """The decisive metric against bits per pixel (log axis): one panel a detector, one line a regime and codec.
 
     Args:
       series_list: list of findings.Series.
@@ -22,7 +22,7 @@ def rate_accuracy(series_list):
     Returns:
       A Drawing.
     """
-    detectors = list(dict.fromkeys(s.detector for s in series_list))
+    metric, detectors = series_list[0].metric, list(dict.fromkeys(s.detector for s in series_list))
     columns = min(2, len(detectors))
     panel_rows = math.ceil(len(detectors) / columns)
     with theme.drawing():
@@ -37,15 +37,19 @@ def rate_accuracy(series_list):
             if len(detectors) > 1:
                 panel.set_title(detector)
             panel.set_xlabel("bits per pixel (log scale)")
-            panel.set_ylabel("weighted mAP at IoU 0.5")
+            panel.set_ylabel(words.axis(metric))
         # Shifted points do not count for matplotlib's own limits.
-        found = [cell.estimate("weighted_map") for s in series_list for row in s.rows for cell in row.cells.values()]
+        found = [cell.score for s in series_list for row in s.rows for cell in row.cells.values()]
         lowest, highest = min(map(_low, found)), max(map(_high, found))
-        bottom = math.floor(10 * lowest) / 10 if lowest > highest / 2 else 0
-        panels[0].set_ylim(bottom, min(1.05, highest + 0.15 * (highest - bottom) + 0.01))
+        if metric.share:
+            bottom = math.floor(10 * lowest) / 10 if lowest > highest / 2 else 0
+            panels[0].set_ylim(bottom, min(1.05, highest + 0.15 * (highest - bottom) + 0.01))
+        else:
+            room = 0.15 * (highest - lowest) or 1.0
+            panels[0].set_ylim(lowest - room, highest + room)
         return theme.finish(figure, "rate_accuracy",
-                            "Line chart: weighted mAP against bits per pixel, one line per regime; the numbers are in "
-                            "the table of results.")
+                            f"Line chart: {metric.title} against bits per pixel, one line per regime; the numbers are "
+                            "in the table of results.")
 
 
 def _rate_accuracy_panel(figure, panel, series_list):
@@ -58,7 +62,7 @@ def _rate_accuracy_panel(figure, panel, series_list):
         together = [regime for regime in regimes if any(len(row.cells) > 1 for row in _curve(series, regime))]
         for order, regime in enumerate(regimes):
             rows = _curve(series, regime)
-            found = [row.cells[regime].estimate("weighted_map") for row in rows]
+            found = [row.cells[regime].score for row in rows]
             colour, marker = theme.regime_style(regime, order)
             label = words.regime_name(regime)
             if len(series_list) > 1:
@@ -78,7 +82,7 @@ def _rate_accuracy_panel(figure, panel, series_list):
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.legend(handles=handles, loc="lower right")
+    panel.legend(handles=handles, loc=f"{'lower' if series_list[0].metric.higher_is_better else 'upper'} right")
 
 
 def _curve(series, regime):
@@ -96,7 +100,7 @@ def _lossless(panel, series_list):
     for series in series_list:
         row, regime = series.reference, series.reference_regime
         if row.codec != series.codec and len(series.rows) > 1 and regime in row.cells:
-            found = row.cells[regime].estimate("weighted_map")
+            found = row.cells[regime].score
             style = {"color": theme.stand_in("muted"), "linestyle": "-", "linewidth": 1}
             panel.axhline(found.value, **style)
             return [Line2D([], [], label=f"{row.name}, {words.rate(row.bpp)} bits per pixel", **style)]
@@ -113,7 +117,7 @@ def _mark_qualities(panel, series, below):
     for row in series.rows:
         if row.quality is None or series.reference_regime not in row.cells or row.codec != series.codec:
             continue
-        found = [cell.estimate("weighted_map") for cell in row.cells.values()]
+        found = [cell.score for cell in row.cells.values()]
         panel.annotate(f"q{row.quality}" if isinstance(row.quality, (int, float)) else str(row.quality),
                        (row.bpp, min(map(_low, found)) if below else max(map(_high, found))),
                        xytext=(0, -5 if below else 5), textcoords="offset points", ha="center",
@@ -139,13 +143,13 @@ def accuracy_kept(series_list, curves):
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         panel = figure.subplots()
         for index, series in enumerate(own):
-            best = series.reference.cells[series.reference_regime].estimate("weighted_map").value
+            best = series.reference.cells[series.reference_regime].score.value
             for order, regime in enumerate(series.regimes() if best > 0 else ()):
                 rows = [row for row in series.rows if regime in row.cells]
                 colour, marker = theme.regime_style(regime, order)
                 label = words.regime_name(regime)
                 panel.plot([row.quality for row in rows],
-                           [row.cells[regime].estimate("weighted_map").value / best for row in rows],
+                           [row.cells[regime].score.value / best for row in rows],
                            color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[index % 4], zorder=3,
                            label=label if len(own) == 1 else f"{label}, {series.name}")
         groups = list(dict.fromkeys(curve.group for curve in curves))

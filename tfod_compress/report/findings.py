@@ -2,12 +2,14 @@
 
 A *series* is one detector with one codec over its qualities. The loss at a quality is
 
-    loss = weighted mAP(off the shelf, best quality) - weighted mAP(off the shelf, this quality)
+    loss = accuracy(off the shelf, best quality) - accuracy(off the shelf, this quality)
 
 (for a detector that was not trained here, published instead of off the shelf: the series' reference regime) and the
 share of it that retraining wins back beyond the control is
 
-    recovered = (weighted mAP(retrained, this quality) - weighted mAP(control, this quality)) / loss.
+    recovered = (accuracy(retrained, this quality) - accuracy(control, this quality)) / loss
+
+with the task's decisive metric as the accuracy; where lower is better, all signs are turned.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ from tfod_compress.report.differences import (
     find_recovered,
 )
 from tfod_compress.report.study_folder import Estimate, Evaluated
+from tfod_compress.tasks import Metric, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,26 +34,33 @@ class Cell:
 
     Attributes:
       entries: one a run.
-      pooled: weighted mAP of the frames of all folds together, one a seed; without folds ().
+      metric: that decides.
+      pooled: that metric of the frames of all folds together, one a seed; without folds ().
     """
 
     regime: str
     entries: tuple[Evaluated, ...]
+    metric: Metric
     pooled: tuple[Estimate, ...] = ()
 
-    def estimate(self, name):
-        """The metric's mean over the runs; the interval reaches from their lowest low to their highest high.
+    @property
+    def score(self):
+        """The `estimate` of the metric that decides; that is in every file."""
+        return self.estimate(self.metric.key)
 
-        Folds are runs of their own, but for weighted mAP where results.json has it of all their frames.
+    def estimate(self, name):
+        """A metric's mean over the runs; the interval reaches from their lowest low to their highest high.
+
+        Folds are runs of their own, but for the decisive metric where results.json has it of all their frames.
 
         Args:
-          name: "weighted_map", "map", "precision", "recall", "f1", or "coco.AP" and the like.
+          name: the metric's key, such as "map" or "coco.AP".
 
         Returns:
           An Estimate, or None where a run lacks the metric.
         """
-        found = [_metric(entry.metrics, name) for entry in self.entries]
-        if name == "weighted_map" and self.pooled:
+        found = [entry.metrics.scores.get(name) for entry in self.entries]
+        if name == self.metric.key and self.pooled:
             found = list(self.pooled)
         if None in found:
             return None
@@ -62,7 +72,7 @@ class Cell:
 
     def class_ap(self, name):
         """AP of a class, mean over the runs, or None where the class has no object."""
-        found = [entry.metrics.ap_per_class.get(name) for entry in self.entries]
+        found = [entry.metrics.per_class.get(name) for entry in self.entries]
         return None if None in found else sum(e.value for e in found) / len(found)
 
 
@@ -98,11 +108,21 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One detector with one codec: rows from the best quality to the strongest compression."""
+    """One detector with one codec: rows from the best quality to the strongest compression.
+
+    Attributes:
+      task: whose decisive metric is meant by accuracy.
+    """
 
     detector: str
     codec: str
     rows: tuple[Row, ...]
+    task: Task
+
+    @property
+    def metric(self):
+        """The Metric that decides."""
+        return self.task.decisive
 
     @property
     def reference(self):
@@ -155,29 +175,29 @@ def series_of(study):
         if codec == "png" and any(d == detector and c != "png" for d, c in grouped):
             continue
         own = entries if codec == "png" else [*lossless, *entries]
-        made.append(_series(detector, codec, own, study.results))
+        made.append(_series(detector, codec, own, study.results, study.task))
     return made
 
 
 def headline(series):
     """The answer in one sentence."""
     row, best, regime = series.strongest(), series.reference, series.reference_regime
-    before, after = _value(best, regime), _value(row, regime)
+    metric, before, after = series.metric, _value(best, regime), _value(row, regime)
     if row is best or before is None or after is None:
         return (f"{series.name}, {words.regime_name(regime)}: only one quality was evaluated, so there is nothing to "
                 "compare yet.")
     text = f"At {row.name} the frames take {words.percent(row.share)} of the bytes of {best.name}; "
     if _verdict(row.loss) == NOT_SHOWN:
-        text += f"a loss of accuracy is not shown (weighted mAP {words.score(before)} and {words.score(after)})"
-    elif after > before:
-        text += f"weighted mAP goes from {words.score(before)} to {words.score(after)}"
+        text += f"a loss of accuracy is not shown ({metric.title} {words.score(before, metric)} and "
+        text += f"{words.amount(after, metric)})"
     else:
-        text += f"weighted mAP falls from {words.score(before)} to {words.score(after)}"
+        goes = "goes" if metric.gain(after, before) > 0 else "falls" if metric.higher_is_better else "rises"
+        text += f"{metric.title} {goes} from {words.score(before, metric)} to {words.amount(after, metric)}"
     if _verdict(row.loss) == NOT_TESTED:
         text += " (no paired test was made)"
     if row.recovered is not None:
         over = " beyond the control" if row.recovered_over == "control_ft" else ""
-        if _verdict(row.gain) == SHOWN and row.gain.value > 0:
+        if _verdict(row.gain) == SHOWN and row.gain.gain > 0:
             text += f"; retraining wins back {row.recovered} of the loss{over}"
         elif _verdict(row.gain) == SHOWN:
             text += f"; retraining makes it worse{over and ' than the control'}"
@@ -199,7 +219,7 @@ def answer(series):
         return []
     sentences = [f"{row.name} stores {words.rate(row.bpp)} bits per pixel, {best.name} {words.rate(best.bpp)}."]
     sentences.append(
-        f"{words.capital(words.regime_name(regime))} ({words.REGIMES[regime][1]}) weighted mAP is "
+        f"{words.capital(words.regime_name(regime))} ({words.REGIMES[regime][1]}) {words.title(series.metric)} is "
         f"{_with_interval(best, regime)} at {best.name} and {_with_interval(row, regime)} at {row.name}"
         f"{_paired(row.loss)}."
     )
@@ -237,12 +257,13 @@ def _scope(series, row):
         return f"{text}, not how much another training run would, for there was one seed."
     runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
     if row.cells[series.reference_regime].pooled:
-        return (f"{text}. Weighted mAP and its differences are of all folds' frames together, ranked by the scores of "
-                f"all detectors; {runs}, each other number the mean and each interval reaching over all of them.")
+        return (f"{text}. {words.capital(series.metric.title)} and its differences are of all folds' frames together, "
+                f"ranked by the scores of all detectors; {runs}, each other number the mean and each interval reaching "
+                "over all of them.")
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
-def _series(detector, codec, entries, results):
+def _series(detector, codec, entries, results, task):
     by_set = {}
     for entry in entries:
         by_set.setdefault(entry.point.record_set, []).append(entry)
@@ -251,39 +272,39 @@ def _series(detector, codec, entries, results):
     of_regime = [e for e in ordered if any(x.point.regime == regime for x in e)]
     best = (of_regime or ordered)[0]
     ordered = [best] + [e for e in ordered if e is not best]
-    cells = {id(e): _cells(e, results.pooled) for e in ordered}
-    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], results) for e in ordered]
-    return Series(detector, codec, tuple(rows))
+    cells = {id(e): _cells(e, results.pooled, task.decisive) for e in ordered}
+    rows = [_row(detector, regime, e, cells[id(e)], best, cells[id(best)], results, task.decisive) for e in ordered]
+    return Series(detector, codec, tuple(rows), task)
 
 
-def _cells(entries, pooled):
+def _cells(entries, pooled, metric):
     grouped, point = {}, entries[0].point
     for entry in entries:
         grouped.setdefault(entry.point.regime, []).append(entry)
-    return {regime: Cell(regime, tuple(found), tuple(
+    return {regime: Cell(regime, tuple(found), metric, tuple(
         each for each in pooled if (each.detector, each.regime, each.record_set) == (
             point.detector, regime, point.record_set))) for regime, found in grouped.items()}
 
 
-def _row(detector, reference, entries, cells, best, best_cells, results):
+def _row(detector, reference, entries, cells, best, best_cells, results, metric):
     comparisons, point, (coded_bytes, bpp) = results.comparisons, entries[0].point, _stored(entries)
     name, best_name = point.record_set, best[0].point.record_set
     is_best = name == best_name
     loss = gain = recovered = over = None
     if not is_best:
-        loss = find_difference(comparisons, reference, name, reference, best_name, detector)
+        loss = find_difference(comparisons, reference, name, reference, best_name, detector, metric)
     regime = _retrained_regime(cells)
     if regime is not None:
         over = "control_ft" if "control_ft" in cells else reference if reference in cells else None
     if over is not None and not is_best:
-        gain = find_difference(comparisons, regime, name, over, name, detector)
-        values = [c.estimate("weighted_map") for c in (cells[regime], cells[over])]
+        gain = find_difference(comparisons, regime, name, over, name, detector, metric)
+        values = [c.score.value for c in (cells[regime], cells[over])]
         both = [c.get(reference) for c in (best_cells, cells)]
         if None not in both:
-            lost = both[0].estimate("weighted_map").value - both[1].estimate("weighted_map").value
+            lost = metric.gain(both[0].score.value, both[1].score.value)
             if lost > 0 and (loss is None or loss.verdict == SHOWN and loss.can_divide):
                 # Older results have no intervals of shares.
-                recovered = (Recovered((values[0].value - values[1].value) / lost) if results.recoveries is None else
+                recovered = (Recovered(metric.gain(*values) / lost) if results.recoveries is None else
                              find_recovered(results.recoveries, regime, over, name, best_name, detector))
     return Row(point.codec, point.quality, name, words.setting_name(point.codec, point.quality), bpp, coded_bytes,
                bpp / _stored(best)[1], cells, is_best, loss, gain, recovered, over)
@@ -307,23 +328,17 @@ def _retrained_regime(cells):
     return next((regime for regime in words.RETRAINED_REGIMES if regime in cells), None)
 
 
-def _metric(metrics, name):
-    if name.startswith("coco."):
-        return metrics.coco.get(name.removeprefix("coco."))
-    return getattr(metrics, name)
-
-
 def _verdict(difference):
     return NOT_TESTED if difference is None else difference.verdict
 
 
 def _value(row, regime):
-    return row.cells[regime].estimate("weighted_map").value if regime in row.cells else None
+    return row.cells[regime].score.value if regime in row.cells else None
 
 
 def _with_interval(row, regime):
-    found = row.cells[regime].estimate("weighted_map")
-    return f"{words.score(found.value)} {words.interval(found.low, found.high)}".strip()
+    found, metric = row.cells[regime].score, row.cells[regime].metric
+    return f"{words.score(found.value, metric)} {words.interval(found.low, found.high, metric)}".strip()
 
 
 def _paired(difference):

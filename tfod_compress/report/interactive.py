@@ -16,15 +16,16 @@ def rate_accuracy(series_list):
 
     Returns:
       A list of dicts that JSON can hold: "label", "colour" (a CSS variable's name), "symbol", "dash", "bpp",
-      "weighted_map", "low", "high" (distances of the 95 % interval's ends) and "hover", one entry a quality.
+      "score", "low", "high" (distances of the 95 % interval's ends) and "hover", one entry a quality.
     """
     curves = []
     detectors = list(dict.fromkeys(series.detector for series in series_list))
     codecs = list(dict.fromkeys(series.codec for series in series_list))
     for series in series_list:
+        metric = series.metric
         for order, regime in enumerate(series.regimes()):
             rows = [row for row in series.rows if regime in row.cells]
-            found = [row.cells[regime].estimate("weighted_map") for row in rows]
+            found = [row.cells[regime].score for row in rows]
             colour, marker = theme.regime_style(regime, order)
             parts = [words.regime_name(regime)]
             if len(codecs) > 1:
@@ -37,11 +38,11 @@ def rate_accuracy(series_list):
             curves.append({
                 "label": ", ".join(parts), "colour": colour, "symbol": _SYMBOLS[marker],
                 "dash": _DASHES[dash % len(_DASHES)],
-                "bpp": [row.bpp for row in rows], "weighted_map": [e.value for e in found],
+                "bpp": [row.bpp for row in rows], "score": [e.value for e in found],
                 "low": [0.0 if e.low is None else max(0.0, e.value - e.low) for e in found],
                 "high": [0.0 if e.high is None else max(0.0, e.high - e.value) for e in found],
                 "hover": [f"{row.name}: {words.rate(row.bpp)} bits per pixel, {words.size(row.coded_bytes)}<br>"
-                          f"weighted mAP {words.score(e.value)} {words.interval(e.low, e.high)}"
+                          f"{metric.title} {words.amount(e.value, metric)} {words.interval(e.low, e.high, metric)}"
                           for row, e in zip(rows, found, strict=True)]})
     return curves
 

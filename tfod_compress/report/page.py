@@ -27,22 +27,22 @@ from tfod_compress.report import (
     words,
 )
 from tfod_compress.report.study_folder import read_study, sha256
-from tfod_compress.statistics.margin import Margin
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
 
-QUESTION = ("How far can labelled camera frames be compressed before an object detector suffers, and how much of the "
-            "loss does retraining win back?")
+QUESTION = ("How far can labelled camera frames be compressed before {} suffers, and how much of the loss does "
+            "retraining win back?")
 
 
-def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
+def make_report(study_dir, *, margin=None, fleet=None):
     """Writes report.html, results.csv and figures/*.svg into a study's folder.
 
     The same folder gives the same bytes.
 
     Args:
       study_dir: a study's folder with results.json, evaluations/ and, for pictures, tfrecords/.
-      margin: loss of weighted mAP that does not matter, a Margin or a number above 0; what "safe" means on the page.
+      margin: loss of accuracy that does not matter, a Margin or a number above 0; what "safe" means on the page. By
+        default that of `safe_compression.usual`.
       fleet: a Fleet whose storage is told, or None for that of the LMU study.
 
     Returns:
@@ -54,7 +54,7 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
     study = read_study(study_dir)
     series_list = findings.series_of(study)
     pictures, no_pictures = {}, {}
-    for series in series_list:
+    for series in series_list if study.task.boxes else ():
         # The numbers stand without the pictures: record sets are large and may have been removed.
         try:
             pictures[series.name] = gallery.make_gallery(study, series, gallery.ground_truth(study, series))
@@ -63,10 +63,13 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
     drawn = _drawings(study, series_list)
     safe = [safe_compression.maximum_safe(series, study.results.comparisons, margin) for series in series_list]
     page = _template().render(
-        study=study.results, question=QUESTION, series_list=series_list, findings=findings, words=words,
+        study=study.results, task=study.task, metric=study.task.decisive,
+        question=QUESTION.format("an object detector" if study.task.boxes else f"a {study.task.model}"),
+        series_list=series_list, findings=findings, words=words,
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet()) for answer in answers]
               for series, answers in zip(series_list, safe, strict=True)],
-        overview=safe_compression.overview(series_list, safe), margin=Margin.of(margin),
+        overview=safe_compression.overview(series_list, safe),
+        margin=safe_compression.usual(study.task.decisive, margin),
         headlines=[safe_compression.headline(series, margin) for series in series_list],
         lmu=_lmu_sentence() if drawn["kept"] else "",
         curves=interactive.as_json(interactive.rate_accuracy(series_list)), plotly=interactive.library(),
@@ -89,13 +92,15 @@ def make_report(study_dir, *, margin=safe_compression.MARGIN, fleet=None):
 
 def _drawings(study, series_list):
     """{section: [parts of one figure: [Drawing]]}; a section that has nothing to draw is empty."""
-    per_class = [heat_maps.class_ap(s, tables.class_names(study)) for s in series_list]
-    per_size = [heat_maps.size_ap(s) for s in series_list]
-    errors = [heat_maps.error_cost(s) for s in series_list]
+    with_boxes = series_list if study.task.boxes else ()
+    per_class = [heat_maps.class_ap(s, tables.class_names(study)) for s in with_boxes]
+    per_size = [heat_maps.size_ap(s) for s in with_boxes]
+    errors = [heat_maps.error_cost(s) for s in with_boxes]
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
                        for e in study.evaluated}
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
-    kept = figures.accuracy_kept(series_list, published.jpeg_curves())
+    # What is published of JPEG is of detectors.
+    kept = figures.accuracy_kept(series_list, published.jpeg_curves()) if study.task.boxes else None
     whole = {"rate": figures.rate_accuracy(series_list), "kept": kept, "training": loss,
              "normalised": comparing.normalised(series_list)}
     drawn = {section: [[drawing]] if drawing else [] for section, drawing in whole.items()}
@@ -145,7 +150,7 @@ def _provenance(study):
     } for name, (manifest, digest) in manifests.items()]
     evaluations = []
     for entry in study.evaluated:
-        detections = entry.folder / "detections.json"
+        detections = entry.folder / study.task.predictions_file
         evaluations.append({"name": entry.point.evaluation, "images": entry.metrics.images,
                             "sha256": sha256(detections)[:16] if detections.is_file() else "missing"})
     return {

@@ -1,6 +1,6 @@
 """The maximum safe compression, and the storage that it saves a fleet of cars.
 
-*Safe* is a claim of non-inferiority: the paired difference in weighted mAP to the best quality lies above -margin
+*Safe* is a claim of non-inferiority: the paired difference in accuracy to the best quality lies above -margin
 with its whole 95 % interval. An interval that merely contains zero shows nothing, and neither does any interval of a
 detector that finds little at the best quality (`metrics.margin`). The qualities are tested from the best down and the
 first that is not safe ends the test (a fixed sequence), so that trying many qualities does not make a false claim
@@ -14,11 +14,22 @@ from tfod_compress.report import differences, findings, words
 from tfod_compress.report.study_folder import Estimate
 from tfod_compress.report.tables import MOST, Entry, Table
 from tfod_compress.statistics.jackknife import ENOUGH
-from tfod_compress.statistics.margin import Margin, can_show, is_within, nothing, why_nothing
+from tfod_compress.statistics.margin import (
+    Margin,
+    MarginError,
+    can_show,
+    is_within,
+    nothing,
+    surely_reached,
+    why_nothing,
+)
+from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
 
 MARGIN = Margin(0.02)
-"""Loss of weighted mAP that does not matter, unless the caller says otherwise."""
+"""Loss of accuracy that does not matter, unless the caller says otherwise."""
+MARGIN_WITH_UNIT = Margin(0.05, relative=True)
+"""Likewise, of a metric with a unit, which has relative margins alone."""
 
 SAFE, WORSE, TOO_FEW, NOT_COMPARED = "safe", "worse", "too few frames to tell", "not compared"
 NOTHING = "nothing can be concluded"
@@ -34,9 +45,9 @@ class Safe:
     """The answer for one detector, codec and regime.
 
     Attributes:
-      regime: whose weighted mAP is compared with the reference's at the best quality.
+      regime: whose accuracy is compared with the reference's at the best quality.
       margin: a Margin.
-      reference: the reference's weighted mAP, an Estimate.
+      reference: the reference's accuracy, an Estimate.
       row: the strongest safe compression, or None.
       stopped_by: the row that ended the test, or None where all were safe.
       why: SAFE where all were safe, NOTHING where the reference cannot tell, else what `stopped_by` is: WORSE, TOO_FEW,
@@ -56,7 +67,7 @@ class Safe:
 
     @property
     def loss(self):
-        """The margin in weighted mAP."""
+        """The margin in units of the metric."""
         return self.margin.absolute(self.reference.value)
 
 
@@ -91,20 +102,21 @@ def judge(difference, margin):
     """SAFE, WORSE, TOO_FEW, FEW_UNITS or NOT_COMPARED for a differences.Difference (or None) to the best quality."""
     if difference is None:
         return NOT_COMPARED
-    if is_within(margin, difference.low, difference.units):
+    low, high = difference.gain_interval
+    if is_within(margin, low, difference.units):
         return SAFE
     if difference.few_units:
         return FEW_UNITS
-    return WORSE if difference.high < -margin else TOO_FEW
+    return WORSE if high < -margin else TOO_FEW
 
 
-def maximum_safe(series, comparisons, margin=MARGIN):
+def maximum_safe(series, comparisons, margin=None):
     """The strongest safe compression as it is, and after retraining where that was compared with the best quality.
 
     Args:
       series: a findings.Series.
       comparisons: those of results.json.
-      margin: loss of weighted mAP that does not matter: a Margin, or a number above 0.
+      margin: loss of accuracy that does not matter: a Margin, a number above 0, or None for that of `usual`.
 
     Returns:
       A list of Safe, that of the reference regime first; empty where only one quality was evaluated. A reference that
@@ -112,8 +124,9 @@ def maximum_safe(series, comparisons, margin=MARGIN):
 
     Raises:
       ValueError: the margin is none.
+      InputError: an absolute one, of a metric with a unit.
     """
-    margin, answers = Margin.of(margin), []
+    margin, answers = usual(series.metric, margin), []
     untrained = [regime for regime in words.REFERENCE_REGIMES if regime in series.regimes()]
     for regime in (*untrained, *words.RETRAINED_REGIMES):
         # A published detector beside one that was trained here is compared with itself.
@@ -123,7 +136,7 @@ def maximum_safe(series, comparisons, margin=MARGIN):
         if not found or reference is None:
             continue
         answer = Safe(regime, margin, reference)
-        if can_show(answer.loss, reference.low):
+        if can_show(answer.loss, _reached(series.metric, reference)):
             answers.append(_fixed_sequence(dataclasses.replace(answer, only=_retrained_only(series, regime, against)),
                                            found))
         elif regime == against:
@@ -131,7 +144,7 @@ def maximum_safe(series, comparisons, margin=MARGIN):
     return answers
 
 
-def headline(series, margin=MARGIN):
+def headline(series, margin=None):
     """The study's answer in one sentence, or that nothing can be concluded from a detector that finds too little.
 
     Args:
@@ -140,8 +153,11 @@ def headline(series, margin=MARGIN):
     """
     reference = _reference(series, series.reference_regime)
     compared = any(series.reference_regime in row.cells for row in series.rows[1:])
-    if compared and reference and not can_show(Margin.of(margin).absolute(reference.value), reference.low):
-        return f"{nothing(reference.value, reference.low, reference.high)}."
+    if compared and reference and not can_show(usual(series.metric, margin).absolute(reference.value),
+                                               _reached(series.metric, reference)):
+        told = nothing(reference.value, reference.low, reference.high, series.task.model,
+                       series.metric.higher_is_better)
+        return f"{told} {series.metric.unit}".strip() + "."
     return findings.headline(series)
 
 
@@ -151,7 +167,7 @@ def _compared(series, comparisons, regime, against):
     The reference regime itself is always asked for, so that what was not compared is told.
     """
     found = [(row, differences.find_difference(comparisons, regime, row.record_set, against,
-                                               series.reference.record_set, series.detector))
+                                               series.reference.record_set, series.detector, series.metric))
              for row in series.rows[1:] if regime in row.cells]
     return found if regime == against or any(difference for _, difference in found) else []
 
@@ -164,7 +180,26 @@ def _retrained_only(series, regime, against):
 
 def _reference(series, regime):
     cell = series.reference.cells.get(regime)
-    return cell and cell.estimate("weighted_map")
+    return cell and cell.score
+
+
+def usual(metric, margin=None):
+    """A Margin, or a number, as a Margin for a metric; without one, that of reports.
+
+    Raises:
+      ValueError: the margin is none.
+      InputError: an absolute one, of a metric with a unit.
+    """
+    if margin is None:
+        return MARGIN if metric.share else MARGIN_WITH_UNIT
+    try:
+        return Margin.of(margin).fitting(metric.share)
+    except MarginError as error:
+        raise InputError(f"--margin, of {metric.title} in {metric.unit}: {error}") from None
+
+
+def _reached(metric, estimate):
+    return surely_reached(estimate.low, estimate.high, metric.higher_is_better, metric.share)
 
 
 def _fixed_sequence(answer, found):
@@ -189,14 +224,14 @@ def told(series, safe, fleet):
     Returns:
       (the answer in one sentence, a list of further sentences).
     """
-    best, loss = series.reference, _short(safe.loss)
+    best, metric, loss = series.reference, series.metric, f"{_short(safe.loss)} {series.metric.unit}".strip()
     who = words.regime_name(safe.regime)
     within = f"within {loss}, {safe.margin} of the" if safe.margin.relative else f"within {loss} of"
-    asked = f"Maximum safe compression {who} ({within} weighted mAP of {best.name}):"
+    asked = f"Maximum safe compression {who} ({within} {metric.title} of {best.name}):"
     if safe.why == NOTHING:
         return f"{asked} none can be claimed.", [
-            f"{words.capital(why_nothing(safe.loss, safe.reference.low))}: a detector that finds so little has little "
-            "to lose, so that it loses no more than the margin shows nothing."]
+            f"{words.capital(_why_nothing(metric, safe))}: {_so_bad(series.task)} has little to lose, so that it loses "
+            "no more than the margin shows nothing."]
     if safe.row is None:
         short = {WORSE: "none found", TOO_FEW: "too few frames to tell", NOT_COMPARED: "not tested",
                  FEW_UNITS: "none can be claimed"}[safe.why]
@@ -232,31 +267,41 @@ def overview(series_list, answers):
     rows = []
     for series, found in zip(series_list, answers, strict=True):
         for safe in found:
+            metric = series.metric
             cells = [Entry(series.detector), Entry(words.codec_name(series.codec)),
-                     Entry(words.regime_name(safe.regime)), _up_to(safe)]
+                     Entry(words.regime_name(safe.regime)), _up_to(safe, metric)]
             if safe.row is None:
                 cells += [Entry("–")] * 3
             else:
-                score = safe.row.cells[safe.regime].estimate("weighted_map")
+                score = safe.row.cells[safe.regime].score
                 cells += [Entry(words.percent(safe.row.share)), Entry(words.rate(safe.row.bpp)),
-                          Entry(words.score(score.value), words.interval(score.low, score.high))]
+                          Entry(words.score(score.value, metric), words.interval(score.low, score.high, metric))]
             rows.append(tuple(cells))
     columns = (Entry("detector"), Entry("codec"), Entry("regime"), Entry("safe up to"),
-               Entry("size", "of best quality"), Entry("rate", "bits/pixel"), Entry("weighted mAP", "there"))
+               Entry("size", "of best quality"), Entry("rate", "bits/pixel"),
+               Entry(words.title(series_list[0].metric), "there"))
     return Table(columns, tuple(rows)) if rows else None
 
 
-def _up_to(safe):
+def _up_to(safe, metric):
     """The overview's cell: how far it is safe."""
     if safe.why == NOTHING:
         reference = safe.reference
-        return Entry(NOTHING, f"itself only {words.score(reference.value)} "
-                              f"{words.interval(reference.low, reference.high)}".strip())
+        return Entry(NOTHING, f"itself only {words.score(reference.value, metric)} "
+                              f"{words.interval(reference.low, reference.high, metric)}".strip())
     if safe.row is not None:
         return Entry(safe.row.name, _only(safe) if safe.only else "")
     if safe.only:
         return Entry("not known", _only(safe))
     return Entry("none found" if safe.why == WORSE else safe.why)
+
+
+def _why_nothing(metric, safe):
+    return why_nothing(safe.loss, _reached(metric, safe.reference), metric.higher_is_better, metric.share)
+
+
+def _so_bad(task):
+    return f"a {task.model} that finds so little" if task.boxes else f"a {task.model} that is so far from right"
 
 
 def _only(safe):

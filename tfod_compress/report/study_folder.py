@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+from tfod_compress import tasks
 from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import sha256
@@ -31,7 +32,6 @@ def _as_estimate(raw):
     return raw
 
 
-Measured = Annotated[Estimate, pydantic.BeforeValidator(_as_estimate)]
 MaybeMeasured = Annotated[Estimate | None, pydantic.BeforeValidator(_as_estimate)]
 
 
@@ -63,16 +63,17 @@ class Classes(pydantic.BaseModel):
 
 
 class Metrics(pydantic.BaseModel):
-    """What the report needs of one evaluation's metrics.json. Rates in bits per pixel, scores in [0, 1]."""
+    """What the report needs of one evaluation's metrics.json. Rates in bits per pixel.
+
+    Attributes:
+      scores: {Metric.key: Estimate, or None}; of a group of metrics such as coco.AP also those that the task does not
+        name. The file has them at its top; so it has what is below it.
+      per_class: {class name: Estimate, or None}, of `Task.per_class`.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
-    weighted_map: Measured
-    map: MaybeMeasured = None
-    precision: MaybeMeasured = None
-    recall: MaybeMeasured = None
-    f1: MaybeMeasured = None
-    ap_per_class: dict[str, MaybeMeasured] = {}
-    coco: dict[str, MaybeMeasured] = {}
+    scores: dict[str, MaybeMeasured]
+    per_class: dict[str, MaybeMeasured] = {}
     score_threshold: float | None = None
     confusion: Confusion | None = None
     classes: Classes | None = None
@@ -155,7 +156,7 @@ class Recovery(pydantic.BaseModel):
 
 
 class Pooled(Estimate):
-    """Weighted mAP of a point on the frames of all folds together, each tested by the detector that has not seen it."""
+    """The decisive metric of a point on the frames of all folds, each tested by the detector that has not seen it."""
 
     detector: str
     regime: str
@@ -190,6 +191,7 @@ class Results(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     study: str
+    task: str = tasks.DEFAULT
     title: str = ""
     version: str = ""
     created: str = ""
@@ -223,11 +225,13 @@ class StudyFolder:
       path: the folder.
       results: what results.json says.
       evaluated: one entry a point, in the order of results.json.
+      task: whose results they are.
     """
 
     path: pathlib.Path
     results: Results
     evaluated: tuple[Evaluated, ...]
+    task: tasks.Task
 
     def record_set_path(self, name):
         """Where the record set of this name belongs; it may have been removed to save space."""
@@ -288,14 +292,36 @@ def read_study(path):
     if not path.is_dir():
         raise InputError(f"{path}: no such study folder; make it with python -m tools.run_study STUDY --workdir {path}")
     results = _validated(Results, path / "results.json", "run the study again (python -m tools.run_study)")
+    try:
+        task = tasks.get(results.task)
+    except InputError as error:
+        raise InputError(f"{path / 'results.json'}: {error}") from None
     evaluated = []
     for point in results.points:
         folder = path / point.evaluation
         if not folder.resolve().is_relative_to(path.resolve()):
             raise InputError(f"{path / 'results.json'}: evaluation {point.evaluation!r} lies outside the folder")
-        metrics = _validated(Metrics, folder / "metrics.json", f"delete {folder} and run the study again")
+        metrics = _validated(Metrics, folder / "metrics.json", f"delete {folder} and run the study again",
+                             lambda content: _of_task(task, content))
         evaluated.append(Evaluated(point, metrics, folder))
-    return StudyFolder(path, _with_units(results, evaluated), tuple(evaluated))
+    return StudyFolder(path, _with_units(results, evaluated), tuple(evaluated), task)
+
+
+def _of_task(task, content):
+    """A metrics.json with the task's numbers where Metrics has them; the decisive one has to be there."""
+    scores = {}
+    for metric in task.metrics:
+        group, _, name = metric.key.rpartition(".")
+        here = content
+        for part in group.split(".") if group else ():
+            here = here.get(part) if isinstance(here, dict) else None
+        if isinstance(here, dict):
+            scores |= {f"{group}.{each}": value for each, value in here.items()} if group else {
+                metric.key: here[name]} if name in here else {}
+    if scores.get(task.decisive.key) is None:
+        raise ValueError(f"{task.decisive.key}: is missing")
+    kept = {name: value for name, value in content.items() if task.boxes or name != "confusion"}
+    return {**kept, "scores": scores, "per_class": content.get(task.per_class) or {}}
 
 
 def _with_units(results, evaluated):
@@ -320,10 +346,15 @@ def _json(path):
         raise InputError(f"{path}: not JSON ({error}); delete it and run the study again") from None
 
 
-def _validated(model, path, cure):
+def _validated(model, path, cure, change=None):
+    """A file as a model; `change` makes of its content what the model has."""
     content = _json(path)
     if isinstance(content, dict):
         formats.check(content, path)
+        try:
+            content = change(content) if change else content
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; {cure}") from None
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:

@@ -5,11 +5,8 @@ import dataclasses
 
 from tfod_compress.report import differences, words
 
-METRICS = (("map", "mAP"), ("coco.AP", "COCO AP"), ("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
 MOST = 20
 """Rows or columns of a table or heat map that are shown; the others are folded away in the page."""
-
-_CSV_METRICS = ("weighted_map", "map", "precision", "recall", "f1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +26,14 @@ class Table:
 
 
 def results(series):
-    """One row a quality: rate, size, weighted mAP of each regime with its interval, share of the loss recovered."""
+    """One row a quality: rate, size, accuracy of each regime with its interval, share of the loss recovered."""
     regimes = series.regimes()
     columns = [Entry("quality"), Entry("rate", "bits/pixel"), Entry("size", "validation"),
                Entry("share", f"of {series.reference.name}")]
     pictures = any(_psnr(row) is not None for row in series.rows)
     if pictures:
         columns.append(Entry("PSNR", "dB"))
-    columns += [Entry(words.regime_name(regime), "weighted mAP") for regime in regimes]
+    columns += [Entry(words.regime_name(regime), words.title(series.metric)) for regime in regimes]
     recovers = any(row.gain is not None or row.recovered is not None for row in series.rows)
     if recovers:
         columns.append(Entry("won back", "share of the loss"))
@@ -46,37 +43,42 @@ def results(series):
                  Entry(words.percent(row.share))]
         if pictures:
             cells.append(Entry("–" if _psnr(row) is None else f"{_psnr(row):.1f}"))
-        cells += [_estimate(row.cells.get(regime), "weighted_map") for regime in regimes]
+        cells += [_estimate(row.cells.get(regime), series.metric) for regime in regimes]
         rows.append(tuple([*cells, _recovered(row)] if recovers else cells))
     return Table(tuple(columns), tuple(rows))
 
 
 def all_metrics(series):
-    """One row a quality and regime with the other metrics."""
-    rows = []
+    """One row a quality and regime with the other metrics that the task lists; None where it has no others."""
+    task, rows = series.task, []
+    others = [task.metric(key) for key in task.listed] or [metric for metric in task.metrics if metric != series.metric]
+    if not others:
+        return None
     for row in series.rows:
         for regime in series.regimes():
             if regime in row.cells:
                 cell = row.cells[regime]
                 rows.append((Entry(row.name), Entry(words.regime_name(regime)),
-                             *(_estimate(cell, name) for name, _ in METRICS)))
-    return Table((Entry("quality"), Entry("detector"), *(Entry(heading) for _, heading in METRICS)), tuple(rows))
+                             *(_estimate(cell, metric) for metric in others)))
+    return Table((Entry("quality"), Entry("detector"), *(Entry(words.title(metric)) for metric in others)), tuple(rows))
 
 
 def comparisons(study):
     """The paired comparisons of results.json in its order."""
     names = {e.point.record_set: words.setting_name(e.point.codec, e.point.quality) for e in study.evaluated}
+    titles = {metric.key: metric for metric in study.task.metrics}
     several = len({c.detector for c in study.results.comparisons}) > 1
     rows = []
     for comparison in study.results.comparisons:
         sides = [f"{words.regime_name(side.regime)} at {names.get(side.record_set, side.record_set)}"
                  for side in (comparison.a, comparison.b)]
-        difference = differences.Difference((comparison,))
-        who = comparison.metric.replace("_", " ").replace("map", "mAP")
+        metric = titles.get(comparison.metric, study.task.decisive)
+        difference = differences.Difference((comparison,), metric)
+        who = words.title(metric)
         who += f", seed {comparison.a.seed}" + ("" if comparison.a.fold is None else f", fold {comparison.a.fold}")
         who += f", {comparison.detector}" if several else ""
-        rows.append((Entry(f"{sides[0]}, minus {sides[1]}", who), Entry(words.signed(comparison.value)),
-                     Entry(words.interval(comparison.low, comparison.high)),
+        rows.append((Entry(f"{sides[0]}, minus {sides[1]}", who), Entry(words.signed(comparison.value, metric)),
+                     Entry(words.interval(comparison.low, comparison.high, metric)),
                      Entry("–" if comparison.p_value is None else f"{comparison.p_value:.2g}"),
                      Entry("yes" if difference.verdict == differences.SHOWN else "no")))
     columns = (Entry("difference of"), Entry("value"), Entry("95 % interval"), Entry("p"), Entry("shown?"))
@@ -93,10 +95,11 @@ def write_csv(file, study, series_list):
     """
     shares = {(s.detector, row.record_set): row.share for s in series_list for row in s.rows}
     classes = class_names(study)
-    coco = list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.coco))
+    names = [metric.key for metric in study.task.metrics if "." not in metric.key]
+    names += dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.scores if "." in name)
     header = ["study", "detector", "regime", "seed", "fold", "codec", "quality", "record_set", "images", "coded_bytes",
               "bpp", "share_of_best", "psnr_db", "score_threshold"]
-    for name in (*_CSV_METRICS, *(f"coco.{name}" for name in coco)):
+    for name in names:
         header += [name, f"{name}.low", f"{name}.high"]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header + [f"ap.{name}" for name in classes])
@@ -106,17 +109,16 @@ def write_csv(file, study, series_list):
         row = [study.results.study, point.detector, point.regime, point.seed, _known(point.fold), point.codec,
                _known(point.quality), point.record_set, metrics.images, metrics.coded_bytes, metrics.bpp, _known(share),
                _known(point.psnr_db), _known(metrics.score_threshold)]
-        found = [getattr(metrics, name) for name in _CSV_METRICS] + [metrics.coco.get(name) for name in coco]
-        for estimate in found:
+        for estimate in (metrics.scores.get(name) for name in names):
             row += ["", "", ""] if estimate is None else [estimate.value, _known(estimate.low), _known(estimate.high)]
-        per_class = [metrics.ap_per_class.get(name) for name in classes]
+        per_class = [metrics.per_class.get(name) for name in classes]
         writer.writerow(row + ["" if estimate is None else estimate.value for estimate in per_class])
 
 
 def class_names(study):
     """The study's classes in label map order; where results.json has none, those that have an AP."""
     named = study.results.class_names
-    return named or list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.ap_per_class))
+    return named or list(dict.fromkeys(name for entry in study.evaluated for name in entry.metrics.per_class))
 
 
 def _psnr(row):
@@ -124,11 +126,11 @@ def _psnr(row):
     return next(iter(row.cells.values())).entries[0].point.psnr_db
 
 
-def _estimate(cell, name):
-    found = cell.estimate(name) if cell else None
+def _estimate(cell, metric):
+    found = cell.estimate(metric.key) if cell else None
     if found is None:
         return Entry("–")
-    return Entry(words.score(found.value), words.interval(found.low, found.high))
+    return Entry(words.score(found.value, metric), words.interval(found.low, found.high, metric))
 
 
 def _recovered(row):
@@ -139,7 +141,8 @@ def _recovered(row):
         return Entry("–", "no loss is shown that is large enough to divide by")
     if row.gain is None:
         return Entry(str(row.recovered), f"over {over}; not tested")
-    small = f"{words.signed(row.gain.value)} {words.interval(row.gain.low, row.gain.high)}"
+    gain = row.gain
+    small = f"{words.signed(gain.value, gain.metric)} {words.interval(gain.low, gain.high, gain.metric)}".rstrip()
     if row.recovered_over != "control_ft":
         small += f" over {over}"
     if row.gain.verdict != differences.SHOWN:

@@ -9,7 +9,7 @@ from tfod_compress.report.study_folder import read_study
 _WIDEST = 250  # columns; a table takes what it needs, for a cut-off number would be worse than a wrapped line
 
 
-def print_table(study_dir, *, margin=safe_compression.MARGIN):
+def print_table(study_dir, *, margin=None):
     """The study's answer and table of results as text, ending with the report's path.
 
     Args:

@@ -1,5 +1,7 @@
 """How the report names and prints things, in one place, so that page, pictures and terminal agree."""
 
+import math
+
 REGIMES = {
     "off_the_shelf": ("off the shelf", "trained on the best quality, tested on the compressed frames"),
     "published": ("as published", "a detector from outside, not trained here, tested on the compressed frames"),
@@ -45,23 +47,61 @@ def setting_name(codec, quality):
     return codec_name(codec) if quality is None else f"{codec_name(codec)} {quality}"
 
 
-def score(value):
-    """A score in [0, 1] or a difference of two, three decimals; "–" for None."""
+def score(value, metric=None):
+    """A value of a Metric, or a difference of two, without its unit; "–" for None.
+
+    A share between 0 and 1, as which it is taken without a metric, has three decimals; others three digits.
+    """
     if value is None:
         return "–"
-    text = f"{value:.3f}"
-    return "0.000" if text == "-0.000" else text.replace("-", "−")
+    decimals = 3 if metric is None or metric.share else _decimals(value)
+    text = f"{value:.{decimals}f}"
+    return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
 
 
-def signed(value):
+def _decimals(value):
+    """How many show three digits."""
+    return 2 if value == 0 or not math.isfinite(value) else min(9, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def amount(value, metric):
+    """A value of a Metric with its unit."""
+    return f"{score(value, metric)} {metric.unit}".strip()
+
+
+def signed(value, metric=None):
     """A difference with its sign."""
-    text = score(value)
-    return text if text[0] in "−–" or text == "0.000" else f"+{text}"
+    text = score(value, metric)
+    return text if text[0] in "−–" or float(text) == 0 else f"+{text}"
 
 
-def interval(low, high):
+def interval(low, high, metric=None):
     """"[0.601, 0.675]", or "" where there is none."""
-    return "" if low is None or high is None else f"[{score(low)}, {score(high)}]"
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{score(low, metric)}, {score(high, metric)}]"
+
+
+def title(metric):
+    """A Metric's title, with its unit where it has one."""
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+
+
+def axis(metric):
+    """What stands at an axis: the title, its condition and its unit."""
+    return " ".join(filter(None, (metric.title, metric.at and f"at {metric.at}", metric.unit and f"({metric.unit})")))
+
+
+def short(metric):
+    """The last word of a Metric's title, for the names of Bjøntegaard's deltas: "mAP"."""
+    return metric.title.split()[-1]
+
+
+def meaning(metric):
+    """What a Metric's numbers are, for the page's list of words."""
+    told = "0 to 1" if metric.share else f"in {metric.unit}"
+    told += f", {'higher' if metric.higher_is_better else 'lower'} is better"
+    return f"{told}: {metric.meaning}" if metric.meaning else told
 
 
 def percent(fraction):

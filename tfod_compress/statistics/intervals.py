@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from tfod_compress.statistics import jackknife
-from tfod_compress.statistics.margin import Margin, can_show, is_within
+from tfod_compress.statistics.margin import Margin, can_show, is_within, surely_reached
 
 BLOCK = 1 << 21  # floating-point numbers held at once
 
@@ -45,13 +45,13 @@ def left_out(scorer: Scorer, metrics, units) -> dict[str, np.ndarray]:
     return results
 
 
-def intervals(scorer: Scorer, metrics, units) -> dict[str, dict]:
-    """{metric: {"value", "low", "high"}}, see `jackknife.accuracy`; arguments as for `left_out`."""
+def intervals(scorer: Scorer, metrics, units, share: bool = True) -> dict[str, dict]:
+    """{metric: {"value", "low", "high"}}, see `jackknife.accuracy`; other arguments as for `left_out`."""
     found = left_out(scorer, metrics, units)
-    return {metric: jackknife.accuracy(found[metric]) for metric in metrics}
+    return {metric: jackknife.accuracy(found[metric], share) for metric in metrics}
 
 
-def not_worse(candidate, reference, margin, count) -> dict:
+def not_worse(candidate, reference, margin, count, higher_is_better: bool = True, share: bool = True) -> dict:
     """The test of non-inferiority.
 
     Not finding a difference proves nothing; this turns the question round: the null hypothesis is that the candidate is
@@ -63,17 +63,21 @@ def not_worse(candidate, reference, margin, count) -> dict:
       reference: likewise.
       margin: the largest loss that does not matter, a Margin or a number above 0; state it before looking.
       count: how many units there are.
+      higher_is_better: of the metric; else what counts is how much the candidate lies below the reference.
+      share: whether the metric lies between 0 and 1; one with a unit has relative margins alone.
 
     Returns:
-      {"lower": of the difference, or None, "margin" (absolute), "p_value", "reference" ({"value", "low", "high"}),
-      "can_show", "units", "non_inferior"}.
+      {"lower": of how much better the candidate is, or None, "margin" (absolute), "p_value", "reference" ({"value",
+      "low", "high"}), "can_show", "units", "non_inferior"}.
 
     Raises:
-      ValueError: for a margin that is none.
+      ValueError: for a margin that is none, or none for such a metric.
     """
-    loss, of_reference = Margin.of(margin).absolute(float(reference[0])), jackknife.accuracy(reference)
-    lower = jackknife.difference(candidate - reference)["low"]
-    shows = can_show(loss, of_reference["low"])
-    return {"lower": lower, "margin": loss, "p_value": jackknife.p_above(candidate - reference, -loss),
+    margin, of_reference = Margin.of(margin).fitting(share), jackknife.accuracy(reference, share)
+    gain = candidate - reference if higher_is_better else reference - candidate
+    loss = margin.absolute(float(reference[0]))
+    lower = jackknife.difference(gain, share)["low"]
+    shows = can_show(loss, surely_reached(of_reference["low"], of_reference["high"], higher_is_better, share))
+    return {"lower": lower, "margin": loss, "p_value": jackknife.p_above(gain, -loss),
             "reference": of_reference, "can_show": shows, "units": count,
             "non_inferior": shows and is_within(loss, lower, count)}

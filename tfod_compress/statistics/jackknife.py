@@ -11,6 +11,7 @@ and 10.6), and quantiles of Student's t with n - 1 degrees of freedom widen the 
 - An accuracy in [0, 1]: the same on the scale of log odds, which keeps it in that range, and wide enough to hold that
   interval around the bias-corrected value too. With rare classes mAP is biased upwards, by 0.06 with 10 sequences where
   the rarest of 7 classes has a fiftieth of the objects: its corrected interval is what covers.
+- A number with a unit, such as pixels, has no known range: it and its differences have the interval of a difference.
 - A ratio of two differences: the ratios r for which the interval of numerator - r * denominator holds zero (Fieller,
   JRSS B 16, 1954). There is none of a denominator that is too small to divide by.
 
@@ -70,17 +71,21 @@ def units(images: int, groups: np.ndarray | None) -> Units:
     return Units(name, count, parts, of_image * parts // count)
 
 
-def accuracy(values: np.ndarray) -> dict:
-    """The interval of an accuracy.
+def accuracy(values: np.ndarray, share: bool = True) -> dict:
+    """The interval of an accuracy, or of another metric.
 
     Args:
-      values: float64 [1 + n]: with all units, then without each; in [0, 1].
+      values: float64 [1 + n]: with all units, then without each; in [0, 1] where it is a share.
+      share: whether it is one, or a number with a unit.
 
     Returns:
       {"value", "low", "high"}; the bounds are None where there is one unit alone, or one without which the metric is
       not defined.
     """
     value, error, bias, n = _moments(values)
+    if not share:
+        low, high = _ends(values)
+        return {"value": float(value), "low": low, "high": high}
     if error is None:
         return {"value": float(value), "low": None, "high": None}
     if error == 0:
@@ -92,11 +97,12 @@ def accuracy(values: np.ndarray) -> dict:
     return {"value": float(value), "low": _of_log_odds(min(odds) - reach), "high": _of_log_odds(max(odds) + reach)}
 
 
-def difference(values: np.ndarray) -> dict:
+def difference(values: np.ndarray, share: bool = True) -> dict:
     """The interval of a difference of two accuracies, and its p-value.
 
     Args:
       values: float64 [1 + n], of the differences.
+      share: as for `accuracy`; differences of shares lie in [-1, 1].
 
     Returns:
       {"value", "low", "high", "p_value"}: the last two-sided, of the difference being 0; None as in `accuracy`.
@@ -104,7 +110,8 @@ def difference(values: np.ndarray) -> dict:
     low, high = _ends(values)
     if low is None:
         return {"value": float(values[0]), "low": None, "high": None, "p_value": None}
-    return {"value": float(values[0]), "low": max(low, -1.0), "high": min(high, 1.0),
+    low, high = (max(low, -1.0), min(high, 1.0)) if share else (low, high)
+    return {"value": float(values[0]), "low": low, "high": high,
             "p_value": min(1.0, 2 * min(p_above(values, 0.0), p_above(-values, 0.0)))}
 
 
@@ -134,17 +141,18 @@ def can_divide(value: float, low: float | None, high: float | None) -> bool:
     return (low if value > 0 else -high) >= SURE * abs(value) > 0
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> dict:
+def ratio(numerator: np.ndarray, denominator: np.ndarray, share: bool = True) -> dict:
     """The ratio of two differences.
 
     Args:
       numerator: float64 [1 + n].
       denominator: float64 [1 + n], without the same units.
+      share: as for `difference`.
 
     Returns:
       {"value", "low", "high"}; all None where the denominator is too small, see `can_divide`, or as in `accuracy`.
     """
-    below = difference(denominator)
+    below = difference(denominator, share)
     if np.isnan(numerator).any() or not can_divide(below["value"], below["low"], below["high"]):
         return {"value": None, "low": None, "high": None}
     if denominator[0] < 0:

@@ -15,7 +15,10 @@ finds little has little to lose. So the margin has to be a small part of what th
 
     margin <= 1/5 of the lower 95 % bound of the reference's accuracy
 
-Then what stays within the margin keeps at least four fifths of that accuracy.
+Then what stays within the margin keeps at least four fifths of that accuracy. Of a metric of which lower is better, a
+loss is a rise. A share, such as an error rate, reaches what its upper bound leaves to 1. A metric with a unit has no
+worst value to measure from: its margins are shares of the reference, at most a fifth of its lower bound, which says
+that it is known well enough for such a share, and not that the reference is any good.
 """
 
 from __future__ import annotations
@@ -27,12 +30,16 @@ from tfod_compress.statistics.jackknife import ENOUGH
 PART = 5  # the reference's lower bound is at least this many margins
 
 
+class MarginError(ValueError):
+    """A margin that a metric cannot have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Margin:
     """A loss of accuracy that does not matter.
 
     Attributes:
-      amount: above 0 and at most 1: accuracy, or the share of the reference's accuracy.
+      amount: above 0 and at most 1: accuracy, or the share of the reference's.
       relative: whether it is that share.
 
     Raises:
@@ -64,8 +71,15 @@ class Margin:
         return margin if isinstance(margin, cls) else cls(margin)
 
     def absolute(self, reference: float) -> float:
-        """The margin in units of accuracy, given that of the reference."""
-        return self.amount * reference if self.relative else self.amount
+        """The margin in units of the metric, given that of the reference."""
+        return self.amount * abs(reference) if self.relative else self.amount
+
+    def fitting(self, share: bool) -> Margin:
+        """Itself; MarginError where it is absolute, and the metric no share."""
+        if not share and not self.relative:
+            raise MarginError(f"a margin of {self} says nothing of a metric with a unit; give a share of the "
+                             "reference's, such as 5%")
+        return self
 
     def __str__(self):
         return f"{100 * self.amount:.6g} %" if self.relative else f"{self.amount:g}"
@@ -75,31 +89,48 @@ def is_within(margin: float, low: float | None, units: int | None) -> bool:
     """Whether a loss is shown to be smaller than a margin: the rule above.
 
     Args:
-      margin: in units of accuracy, see `Margin.absolute`.
-      low: the low end of the interval of candidate - reference, None where there is none.
+      margin: in units of the metric, see `Margin.absolute`.
+      low: the low end of the interval of how much better the candidate is, None where there is none.
       units: how many sequences or single images it rests on; None where that is not known, of older results.
     """
     return low is not None and low > -margin and (units is None or units >= ENOUGH)
 
 
-def can_show(margin: float, low: float | None) -> bool:
+def surely_reached(low: float | None, high: float | None, higher_is_better: bool, share: bool) -> float | None:
+    """What a reference surely reaches, given the 95 % interval of its metric: what `can_show` measures margins by.
+
+    Args:
+      low: of several runs the lowest; None where there is none.
+      high: of several runs the highest.
+      higher_is_better: of the metric.
+      share: whether it lies between 0 and 1.
+    """
+    if higher_is_better or not share:
+        return low
+    return None if high is None else 1 - high
+
+
+def can_show(margin: float, reached: float | None) -> bool:
     """Whether a test against a margin can show anything: the rule above.
 
     Args:
-      margin: in units of accuracy, see `Margin.absolute`.
-      low: lower 95 % bound of the reference's accuracy, of several runs the lowest; None where there is none.
+      margin: in units of the metric, see `Margin.absolute`.
+      reached: by the reference, see `surely_reached`: of an accuracy its lower 95 % bound.
     """
-    return low is not None and margin > 0 and PART * margin <= low
+    return reached is not None and margin > 0 and PART * margin <= reached
 
 
-def nothing(value: float, low: float | None, high: float | None) -> str:
+def nothing(value: float, low: float | None, high: float | None, model: str = "detector",
+            higher_is_better: bool = True) -> str:
     """What is told where nothing can be shown, of the reference's accuracy and its 95 % interval."""
     interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"Nothing can be concluded: the detector itself reaches only {value:.3f}{interval}"
+    reached = "reaches only" if higher_is_better else "comes only down to"
+    return f"Nothing can be concluded: the {model} itself {reached} {value:.3f}{interval}"
 
 
-def why_nothing(margin: float, low: float | None) -> str:
-    """The reason, as a clause."""
-    if low is None:
+def why_nothing(margin: float, reached: float | None, higher_is_better: bool = True, share: bool = True) -> str:
+    """The reason, as a clause; arguments as for `can_show` and `surely_reached`."""
+    if reached is None:
         return "its accuracy has no interval"
-    return f"a margin of {margin:.3g} is more than a fifth of its lower bound, {low:.3f}"
+    bound = "its lower bound" if higher_is_better or not share else "what its upper bound leaves to 1"
+    return f"a margin of {margin:.3g} is more than a fifth of {bound}, {reached:.3f}"

@@ -7,9 +7,10 @@ is written after the command ended well, and its results are whole. Running a st
 """
 
 from tfod_compress.study.execution import run
-from tfod_compress.study.graph import Node, graph, points
+from tfod_compress.study.graph import Node, graph
+from tfod_compress.study.points import Point, points
 from tfod_compress.study.reading import read
 from tfod_compress.study.results import write_results
 from tfod_compress.study.schema import Study, with_data, with_seed
 
-__all__ = ["Node", "Study", "graph", "points", "read", "run", "with_data", "with_seed", "write_results"]
+__all__ = ["Node", "Point", "Study", "graph", "points", "read", "run", "with_data", "with_seed", "write_results"]

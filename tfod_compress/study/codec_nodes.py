@@ -86,24 +86,24 @@ def tuned(study, workdir, row, given):
     Args:
       study: schema.Study.
       workdir: the study's folder, a Path.
-      row: the point, of graph.points.
+      row: a points.Point.
       given: `Given`.
     """
     entry, setting = next((entry, setting) for entry in study.records for setting in entry.settings
-                          if setting.record_set == row["tuned_from"])
+                          if setting.record_set == row.tuned_from)
     if entry.is_trained_here:
         base, needs = _trained_folder(workdir, entry.model, setting.number), (_trainer(entry.model, setting.number),)
         size = _size(_trained_codec(study, entry))
     else:
         found = next(model for model in model_folder.find(entry.model, entry.codec) if model.lmbda == setting.number)
         base, needs, size = found.folder, (), _size(found)
-    model_dir = workdir / "models" / row["model"]
-    flags = ["--codec_model", base, "--codec_regime", row["regime"], "--codec_beta", f"{row['beta']:g}"]
-    flags += ["--codec_lmbda", f"{row['lmbda']:g}"] if row["lmbda"] else []
+    model_dir = workdir / "models" / row.model
+    flags = ["--codec_model", base, "--codec_regime", row.regime, "--codec_beta", f"{row.beta:g}"]
+    flags += ["--codec_lmbda", f"{row.lmbda:g}"] if row.lmbda else []
     results = (Item("", model_dir / "checkpoint"), Item("", model_dir / "codec" / model_folder.DESCRIPTION))
-    records = _records(workdir, given, entry.coder, size, model_dir / "codec", row["record_set"],
-                       f"train {row['model']}")
-    return Tuned(flags, needs, results, f"{row['regime']} {size}", records)
+    records = _records(workdir, given, entry.coder, size, model_dir / "codec", row.record_set,
+                       f"train {row.model}")
+    return Tuned(flags, needs, results, f"{row.regime} {size}", records)
 
 
 def _records(workdir, given, coder, size, folder, record_set, made_by):

@@ -7,19 +7,17 @@ Elsewhere there are two intervals and no test.
 import dataclasses
 import pathlib
 
-import numpy as np
 import yaml
 
+from tfod_compress import tasks
 from tfod_compress.records import RecordSet
-from tfod_compress.study.numbers import metric
+from tfod_compress.statistics import jackknife
+from tfod_compress.statistics.intervals import left_out
 from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json
-from tfod_compress.tasks.detection import metrics
 
 SHARED = ("detector", "regime", "record_set", "seed", "fold")
-METRICS = ("weighted_map", "map", "f1", "coco.AP")
-SCORER_NAMES = {"coco.AP": "coco_ap"}  # where the scorer calls it something else
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,25 +49,31 @@ class Studies:
         return dataclasses.asdict(self)
 
 
-def compare(folder_a, folder_b, names=METRICS[:1]):
+def compare(folder_a, folder_b, names=()):
     """Compares two studies' folders.
 
     Args:
-      folder_a: with results.json; the detections and record sets are read where they are still there.
+      folder_a: with results.json; the predictions and record sets are read where they are still there.
       folder_b: likewise.
-      names: some of METRICS.
+      names: keys of metrics of the studies' task that have intervals; by default the decisive one.
 
     Returns:
-      Studies. A positive difference means that B is better.
+      Studies. A positive difference means that B has more of the metric.
 
     Raises:
-      InputError: no such study, or an unknown metric.
+      InputError: no such study, studies of two tasks, or an unknown metric.
     """
     folders = [pathlib.Path(folder) for folder in (folder_a, folder_b)]
-    unknown = set(names) - set(METRICS)
-    if unknown:
-        raise InputError(f"no metric {min(unknown)!r}; there are {', '.join(METRICS)}")
     results = [_read(folder) for folder in folders]
+    of = [result.get("task", tasks.DEFAULT) for result in results]
+    if of[0] != of[1]:
+        raise InputError(f"{folders[0]} is a study of {of[0]}, {folders[1]} of {of[1]}; give two of one task")
+    task = tasks.get(of[0])
+    known = {metric.key: metric for metric in task.metrics if metric.scorer}
+    unknown = set(names) - set(known)
+    if unknown:
+        raise InputError(f"no metric {min(unknown)!r}; there are {', '.join(known)}")
+    metrics = [known[name] for name in names] or [task.decisive]
     rows = [{_key(row): row for row in result["points"]} for result in results]
     seeds = [{row["seed"] for row in own.values()} for own in rows]
     if len(seeds[0]) == len(seeds[1]) == 1:
@@ -81,8 +85,8 @@ def compare(folder_a, folder_b, names=METRICS[:1]):
     bpps = [{key[2]: metrics_["bpp"] for key, metrics_ in found[index].items() if metrics_.get("bpp")}
             for index in (0, 1)]
     truths = {}
-    points = [_point(folders, key, [rows[index][key] for index in (0, 1)], [found[index][key] for index in (0, 1)],
-                     name, truths) for key in shared for name in names]
+    points = [_point(task, folders, key, [rows[index][key] for index in (0, 1)],
+                     [found[index][key] for index in (0, 1)], metric, truths) for key in shared for metric in metrics]
     versions = [result.get("versions") or {"tfod_compress": result.get("version")} for result in results]
     return Studies(
         tuple(map(str, folders)), _different(*settings), _different(*versions),
@@ -137,47 +141,46 @@ def _key(row):
     return tuple(row.get(name) for name in SHARED)
 
 
-def _point(folders, key, rows, found, name, truths):
+def _point(task, folders, key, rows, found, metric, truths):
     """One metric of one point that both have, or None where one of them lacks it."""
-    values = [_estimate(numbers, name) for numbers in found]
+    values = [_estimate(numbers, metric) for numbers in found]
     if None in values:
         return None
-    point = {**dict(zip(SHARED, key, strict=True)), "metric": name, "a": values[0], "b": values[1], "difference": None}
+    point = {**dict(zip(SHARED, key, strict=True)), "metric": metric.key, "a": values[0], "b": values[1],
+             "difference": None}
     split = rows[0].get("split") or "val"
     if (key[2], split) not in truths:
-        truths[key[2], split] = _same_truth(folders, key[2], split)
+        truths[key[2], split] = _same_truth(task, folders, key[2], split)
     truth = truths[key[2], split]
     if truth is not None:
+        files = [folder / row["evaluation"] / task.predictions_file for folder, row in zip(folders, rows, strict=True)]
         try:
-            truth, detections = metrics.load_together(
-                [folder / row["evaluation"] / "detections.json" for folder, row in zip(folders, rows, strict=True)],
-                truth)
+            missing = task.not_covered(files)
+            both = [task.without(truth, task.read_predictions(file, truth), missing) for file in files]
         except InputError:
             return point
-        point["difference"] = metrics.paired_difference(
-            truth, *detections[::-1], metric=SCORER_NAMES.get(name, name),
-            score_threshold=found[0].get("score_threshold") or 0.5)
+        units = jackknife.units(len(truth.image_ids), truth.groups)
+        threshold = found[0].get("score_threshold") or 0.5
+        a, b = (left_out(task.scorer(*each, threshold), (metric.scorer,), units)[metric.scorer] for each in both)
+        point["difference"] = jackknife.difference(b - a, metric.share)
     return point
 
 
-def _estimate(numbers, name):
-    value = metric(numbers, name)
+def _estimate(numbers, metric):
+    value = metric.of(numbers)
     if value is None:
         return None
     entry = numbers
-    for part in name.split("."):
+    for part in metric.key.split("."):
         entry = entry[part]
     return {"value": value, "low": entry.get("low"), "high": entry.get("high")} if isinstance(entry, dict) else {
         "value": value, "low": None, "high": None}
 
 
-def _same_truth(folders, record_set, split):
+def _same_truth(task, folders, record_set, split):
     """The ground truth that both studies have in common, or None where it differs or a record set is gone."""
     try:
-        a, b = (metrics.record_set_ground_truth(RecordSet(folder / "tfrecords" / record_set), split)
-                for folder in folders)
+        a, b = (task.ground_truth(RecordSet(folder / "tfrecords" / record_set), split) for folder in folders)
     except InputError:
         return None
-    same = a.image_ids == b.image_ids and a.class_names == b.class_names and all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("sizes", "image", "boxes", "class_ids"))
-    return a if same else None
+    return a if task.same_truth(a, b) else None

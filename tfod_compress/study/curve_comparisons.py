@@ -13,18 +13,16 @@ import numpy as np
 from tfod_compress.rate_distortion.bd_accuracy import bd_accuracy, common_rates
 from tfod_compress.statistics import jackknife
 from tfod_compress.study import comparisons
-from tfod_compress.study.left_out import Accuracies
 
 
-def compare_curves(study, workdir, rows, rates, before):
-    """Mean differences in weighted mAP between the regimes of each codec that was tuned.
+def compare_curves(accuracies, points, rates, before):
+    """Mean differences in the decisive metric between the regimes of each codec that was tuned.
 
     Args:
-      study: schema.Study.
-      workdir: the study's folder, a Path.
-      rows: the points that were evaluated.
+      accuracies: left_out.Accuracies of the study.
+      points: [Point]: those that were evaluated.
       rates: {evaluation: bits per pixel}.
-      before: what an earlier results.json has; curves of the same detections are taken over.
+      before: what an earlier results.json has; curves of the same predictions are taken over.
 
     Returns:
       [dict]: metric, detector, codec, seed, fold, a and b (regimes), rates (both reach, bits per pixel), value (a - b),
@@ -32,11 +30,11 @@ def compare_curves(study, workdir, rows, rates, before):
     """
     known = {entry["made_from"]: entry for entry in before if entry.get("made_from")}
     made = []
-    for (detector, seed, fold, codec), members in _tuned(rows).items():
-        curves = {regime: [(rates[row["evaluation"]], row) for row in group] for regime, group in members.items()}
+    for (detector, seed, fold, codec), members in _tuned(points).items():
+        curves = {regime: [(rates[point.evaluation], point) for point in group] for regime, group in members.items()}
         curves = {regime: curve for regime, curve in curves.items() if len({rate for rate, _ in curve}) > 1}
-        own = [row for curve in curves.values() for _, row in curve]
-        made_from = _made_from(workdir, own, rates)
+        own = [point for curve in curves.values() for _, point in curve]
+        made_from = _made_from(accuracies, own, rates)
         samples = {}
         for b, a in itertools.combinations(curves, 2):
             common = common_rates(curves[a], curves[b])
@@ -44,43 +42,42 @@ def compare_curves(study, workdir, rows, rates, before):
             if common is None:
                 continue
             if key not in known:
-                samples = samples or _samples(workdir, own)
+                samples = samples or _samples(accuracies, own)
                 known[key] = {
-                    "metric": "weighted_map", "detector": detector, "codec": codec, "seed": seed, "fold": fold,
+                    "metric": accuracies.metric.key, "detector": detector, "codec": codec, "seed": seed, "fold": fold,
                     "a": a, "b": b, "rates": list(common), "made_from": key,
-                    **_difference(curves[a], curves[b], samples)}
+                    **jackknife.difference(_differences(curves[a], curves[b], samples),
+                                           accuracies.metric.share)}
             made.append(known[key])
     return made
 
 
-def _tuned(rows):
-    """{(detector, seed, fold, codec): {regime: [row]}} of the codecs that some regime tuned."""
-    codecs = {row["codec"] for row in rows if "tuned_from" in row}
+def _tuned(points):
+    """{(detector, seed, fold, codec): {regime: [Point]}} of the codecs that some regime tuned."""
+    codecs = {point.codec for point in points if point.tuned_from}
     found = {}
-    for row in rows:
-        if row["codec"] in codecs:
-            run = row["detector"], row["seed"], row["fold"], row["codec"]
-            found.setdefault(run, {}).setdefault(row["regime"], []).append(row)
+    for point in points:
+        if point.codec in codecs:
+            found.setdefault((*point.run, point.codec), {}).setdefault(point.regime, []).append(point)
     return found
 
 
-def _made_from(workdir, rows, rates):
+def _made_from(accuracies, points, rates):
     """A digest of what the comparisons of these points depend on."""
-    parts = [f"{row['evaluation']} {rates[row['evaluation']]} {comparisons.digest(workdir, row)}" for row in rows]
+    parts = [f"{point.evaluation} {rates[point.evaluation]} {accuracies.digest(point)}" for point in points]
     return hashlib.sha256("\0".join([comparisons.METHOD, *parts]).encode()).hexdigest()[:32]
 
 
-def _samples(workdir, rows):
-    """{evaluation: float64 [1 + n]} of weighted mAP: with all units, then without each, the same for every point."""
-    values, _, _ = Accuracies(workdir).of([[row] for row in rows])
-    return {row["evaluation"]: own for row, own in zip(rows, values, strict=True)}
+def _samples(accuracies, points):
+    """{evaluation: float64 [1 + n]}: with all units, then without each, the same for every point."""
+    values, _, _ = accuracies.of([[point] for point in points])
+    return {point.evaluation: own for point, own in zip(points, values, strict=True)}
 
 
-def _difference(curve, reference, samples):
-    """{"value", "low", "high", "p_value"} of curves [(bpp, row)] with the accuracies that `_samples` gives."""
+def _differences(curve, reference, samples):
+    """float64 [1 + n]: the mean difference of curves [(bpp, Point)] with what `_samples` gives."""
     def at(number, points):
-        return [(rate, samples[row["evaluation"]][number]) for rate, row in points]
+        return [(rate, samples[point.evaluation][number]) for rate, point in points]
 
     count = len(next(iter(samples.values())))
-    return jackknife.difference(np.array([bd_accuracy(at(number, curve), at(number, reference))
-                                          for number in range(count)]))
+    return np.array([bd_accuracy(at(number, curve), at(number, reference)) for number in range(count)])

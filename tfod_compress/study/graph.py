@@ -1,4 +1,4 @@
-"""The grid of points of a study, and the graph of commands that makes them.
+"""The graph of commands that makes a study's points.
 
     frames -> record sets ----------> config -> training -> evaluation of one model on all its record sets
               checkpoint from the zoo ---^  ^--- for fine-tuning, the training of the off-the-shelf model
@@ -11,88 +11,15 @@
 
 import pathlib
 
+from tfod_compress import tasks
 from tfod_compress.study import codec_nodes, published
 from tfod_compress.study.nodes import Item, Node
+from tfod_compress.study.points import by_model, model_name
 from tfod_compress.study.reading import is_zoo_name
-from tfod_compress.study.schema import LEARNED, PUBLISHED, TUNED, matches
+from tfod_compress.study.schema import LEARNED, PUBLISHED, TUNED
 from tfod_compress.tasks.detection.config import pipeline_config
 
 CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
-
-
-def points(study):
-    """The grid: a dict a point, of what it is and where its results lie.
-
-    detector, regime, seed, fold (None without folds); codec, quality (for tables), coder, record_set, target_bpp,
-    scale; trained_on (record set); steps; model (folder in models/), evaluation (path below the study's folder), split.
-    Where the codec is tuned also tuned_from (the record set of the codec before), beta, lmbda; the record set is named
-    as the model, for it has a codec of its own. What is published has no template, trained_on or steps, and the first
-    seed alone.
-    """
-    rows = []
-    for detector in study.detectors:
-        for seed in study.seeds:
-            for fold in range(study.split.folds) if study.split.folds else (None,):
-                for regime in study.regimes_of(detector):
-                    run = study, detector, seed, fold, regime
-                    if regime == PUBLISHED:
-                        rows += _published_points(*run) if seed == study.seeds[0] else ()
-                    elif regime in LEARNED:
-                        rows += [_tuned_point(*run, start) for start in study.starts_of(detector)]
-                    else:
-                        rows += [_point(*run, setting) for setting in _settings_of(study, detector, regime)]
-    return rows
-
-
-def _settings_of(study, detector, regime):
-    """The settings that a detector of a regime is tested on."""
-    own = study.settings_of(detector)
-    if regime == "off_the_shelf":
-        return own
-    if regime == "retrained":
-        # Retrained on the best quality it would be the off-the-shelf detector again.
-        return [setting for setting in own if matches(setting, study.retraining.records, own) and setting != study.best]
-    return [setting for setting in own if matches(setting, study.fine_tuning.records, own) and setting != study.best]
-
-
-def _tuned_point(study, detector, seed, fold, regime, start):
-    model = _model_name(detector, f"{regime}-{start.weights}", start.setting, seed, fold)
-    return {**_point(study, detector, seed, fold, regime, start.setting, study.lossless, model),
-            "quality": start.quality, "record_set": model, "evaluation": f"evaluations/{model}/{model}",
-            "tuned_from": start.setting.record_set, "beta": start.beta, "lmbda": start.lmbda}
-
-
-def _published_points(study, detector, seed, fold, regime):
-    model = f"{detector.name}-{regime}{_fold(fold)}"
-    return [{**_point(study, detector, seed, fold, regime, setting, study.best, model), "template": None,
-             "trained_on": None} for setting in study.settings_of(detector)]
-
-
-def _point(study, detector, seed, fold, regime, setting, trained_on=None, model=None):
-    trained_on = trained_on or (study.best if regime in ("off_the_shelf", "control_ft") else setting)
-    model = model or _model_name(detector, regime, trained_on, seed, fold)
-    return {"codec": setting.codec, "quality": setting.quality, "record_set": setting.record_set,
-            "coder": setting.coder, "target_bpp": setting.target_bpp, "scale": setting.scale,
-            "detector": detector.name, "template": detector.template, "regime": regime, "seed": seed, "fold": fold,
-            "split": "val" if fold is None else f"fold{fold}", "trained_on": trained_on.record_set,
-            "steps": study.training_of(detector, regime)[0], "model": model,
-            "evaluation": f"evaluations/{model}/{setting.record_set}"}
-
-
-def _model_name(detector, regime, trained_on, seed, fold):
-    return f"{detector.name}-{regime}-{trained_on.record_set}-s{seed}{_fold(fold)}"
-
-
-def _fold(fold):
-    return "" if fold is None else f"-f{fold}"
-
-
-def by_model(study):
-    """{model: [its points]}, in the order of the grid."""
-    models = {}
-    for row in points(study):
-        models.setdefault(row["model"], []).append(row)
-    return models
 
 
 def graph(study, workdir):
@@ -144,7 +71,8 @@ def _frames_given(study, workdir):
         frames, labels, needs = workdir / "data" / "frames", workdir / "data" / "labels", ("frames",)
         width, height = map(int, data.make.size.split("x"))
         pixels = data.make.count * width * height
-    given = {"--frames": frames, "--labels": labels, "--label_format": data.label_format,
+    task = None if study.task == tasks.DEFAULT else study.task
+    given = {"--task": task, "--frames": frames, "--labels": labels, "--label_format": data.label_format,
              "--label_map": data.label_map, "--class_map": data.class_map, "--names": data.names,
              "--max_frames": data.max_frames, "--sequence_by": data.sequence_by,
              "--unlabelled": data.unlabelled if data.unlabelled != "fail" else None,
@@ -187,38 +115,39 @@ def _model_nodes(study, workdir, model, rows, given, makers, fetched):
     Of what is published, its evaluation alone.
     """
     row = rows[0]
-    detector = next(one for one in study.detectors if one.name == row["detector"])
-    if row["regime"] == PUBLISHED:
+    detector = next(one for one in study.detectors if one.name == row.detector)
+    if row.regime == PUBLISHED:
         fetching = fetched.get(detector.checkpoint)
         checkpoint = CHECKPOINTS / detector.checkpoint if fetching else detector.checkpoint
         kind = detector.checkpoint or detector.saved_model or detector.command
         return [_evaluation_node(study, workdir, rows, makers, published.arguments(detector, checkpoint),
                                  (fetching,) if fetching else (), kind)]
-    steps, changes = study.training_of(detector, row["regime"])
+    steps, changes = study.training_of(detector, row.regime)
     config, model_dir = workdir / "configs" / f"{model}.config", workdir / "models" / model
-    start, needs = detector.checkpoint, [makers[row["trained_on"]]]
+    start, needs = detector.checkpoint, [makers[row.trained_on]]
     if start in fetched:
         needs.append(fetched[start])
         start = CHECKPOINTS / start
-    if row["regime"] in (*TUNED, *LEARNED):
-        base = _model_name(detector, "off_the_shelf", study.best, row["seed"], row["fold"])
+    if row.regime in (*TUNED, *LEARNED):
+        base = model_name(detector, "off_the_shelf", study.best, row.seed, row.fold)
         start = workdir / "models" / base
         needs.append(f"train {base}")
-    arguments = ["--detector", detector.template, "--records", workdir / "tfrecords" / row["trained_on"]]
+    arguments = ["--detector", detector.template, "--records", workdir / "tfrecords" / row.trained_on]
     arguments += ["--checkpoint", start] if start else []
     arguments += ["--batch_size", detector.batch_size] if detector.batch_size else []
     arguments += ["--scale_learning_rate"] if detector.scale_learning_rate else []
-    arguments += ["--fold", row["fold"]] if row["fold"] is not None else []
+    arguments += ["--fold", row.fold] if row.fold is not None else []
     for setting in (f"train_config.num_steps: {steps}", *changes):
         arguments += ["--set", setting]
-    hparams = {name: row[name] for name in ("detector", "regime", "fold") if row[name] is not None}
+    hparams = {name: getattr(row, name) for name in ("detector", "regime", "fold")}
+    hparams = {name: value for name, value in hparams.items() if value is not None}
     balance = ("--balance_classes",) if study.balance_classes else ()
-    with_codec = codec_nodes.tuned(study, workdir, row, given) if row["regime"] in LEARNED else None
+    with_codec = codec_nodes.tuned(study, workdir, row, given) if row.regime in LEARNED else None
     if with_codec:
         makers = {**makers, model: with_codec.records.name}
     kind = " ".join([detector.template, *changes, *([f"batch {detector.batch_size}"] if detector.batch_size else [])])
     result, train_needs = {"result": model_dir / "checkpoint"}, (f"config {model}",)
-    arguments_of_training = ["--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row["seed"],
+    arguments_of_training = ["--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row.seed,
                              "--hparams", ",".join(f"{name}={value}" for name, value in hparams.items()), *balance]
     if with_codec:
         arguments_of_training += with_codec.flags
@@ -239,13 +168,13 @@ def _model_nodes(study, workdir, model, rows, given, makers, fetched):
 def _evaluation_node(study, workdir, rows, makers, arguments, needs, kind):
     """Evaluation of one model, the detector that `arguments` name, on all its record sets."""
     row = rows[0]
-    sets = tuple(Item(str(workdir / "tfrecords" / point["record_set"]),
-                      workdir / point["evaluation"] / "metrics.json", makers[point["record_set"]]) for point in rows)
-    split = ("--split", row["split"]) if row["fold"] is not None else ()
+    sets = tuple(Item(str(workdir / "tfrecords" / point.record_set),
+                      workdir / point.evaluation / "metrics.json", makers[point.record_set]) for point in rows)
+    split = ("--split", row.split) if row.fold is not None else ()
     frames = study.data.make and study.split.val_fraction and round(
         study.data.make.count * study.split.val_fraction) * len(rows)
-    return Node(f"evaluate {row['model']}", "evaluate",
-                (*arguments, *split, "--output", workdir / "evaluations" / row["model"],
+    return Node(f"evaluate {row.model}", "evaluate",
+                (*arguments, *split, "--output", workdir / "evaluations" / row.model,
                  "--score_threshold", study.evaluation.score_threshold, "--resamples", study.evaluation.resamples),
                 needs, flag="--records", items=sets, work=(f"evaluate {kind}", frames or None, "frames"))
 

@@ -6,32 +6,32 @@
 import pathlib
 
 from tfod_compress.records.framing import frame
-from tfod_compress.study.numbers import metric
 from tfod_compress.support.files import atomic_file
+from tfod_compress.tasks import Metric
 
 SHOWN = ("detector", "regime", "codec", "record_set", "quality", "target_bpp", "scale", "trained_on", "steps", "seed",
          "fold", "tuned_from", "beta", "lmbda")
-METRICS = ("weighted_map", "map", "precision", "recall", "f1", "coco.AP", "coco.AP50", "coco.AP75", "bpp")
+BPP = Metric("bpp", "rate", unit="bits per pixel", higher_is_better=False)
 
 
-def write_hparams(workdir, rows, found):
+def write_hparams(workdir, task, points, found):
     """Writes one TensorBoard run a point.
 
     Args:
       workdir: the study's folder; receives tensorboard/<model>/<record set>/events.out.tfevents.*.
-      rows: the points.
+      task: the Task whose metrics are shown, and the rate.
+      points: [Point].
       found: {evaluation: content of its metrics.json}.
     """
-    for row in rows:
-        values = found[row["evaluation"]]
-        quality = row["quality"]
-        known = {**row, "quality": "" if quality is None else str(quality)}
+    for point in points:
+        values = found[point.evaluation]
+        known = {**point.as_dict(), "quality": "" if point.quality is None else str(point.quality)}
         hparams = {name: known[name] for name in SHOWN if known.get(name) is not None}
-        numbers = {name.replace(".", "/"): metric(values, name) for name in METRICS}
-        path = pathlib.Path(workdir) / "tensorboard" / row["model"] / row["record_set"] / "events.out.tfevents.0.study"
+        numbers = {metric.tag: metric.of(values) for metric in (*task.metrics, BPP)}
+        path = pathlib.Path(workdir) / "tensorboard" / point.model / point.record_set / "events.out.tfevents.0.study"
         data = _events(hparams, {name: value for name, value in numbers.items() if value is not None},
-                       row["steps"], f"{row['model']}/{row['record_set']}",
-                       (pathlib.Path(workdir) / row["evaluation"] / "metrics.json").stat().st_mtime)
+                       point.steps, f"{point.model}/{point.record_set}",
+                       (pathlib.Path(workdir) / point.evaluation / "metrics.json").stat().st_mtime)
         if not path.is_file() or path.read_bytes() != data:
             with atomic_file(path) as file:
                 file.write(data)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 import pydantic_core
 
-from tfod_compress import codecs
+from tfod_compress import codecs, tasks
 from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.learned import MODELS
 from tfod_compress.study.detector_schema import PUBLISHED, Detector, FineTuning, Retraining, Training
@@ -172,6 +172,7 @@ class Study(Strict):
 
     format: int = FORMAT
     title: str
+    task: str = tasks.DEFAULT
     data: Data = Data()
     split: Split
     codecs: list[TrainedCodec] = []
@@ -185,6 +186,19 @@ class Study(Strict):
     balance_classes: bool = False
     evaluation: Evaluation
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0, lt=2**31)]], pydantic.Field(min_length=1)] = [0]
+
+    @pydantic.field_validator("task")
+    @classmethod
+    def _known(cls, name):
+        if name not in tasks.TASKS:
+            raise wrong(f"{name!r} is no task; there are {', '.join(tasks.TASKS)}")
+        return name
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_default_task(self, handler):
+        """Studies of detection are written as they were before there were tasks."""
+        found = handler(self)
+        return {name: value for name, value in found.items() if (name, value) != ("task", tasks.DEFAULT)}
 
     @property
     def settings(self):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import os
 import pathlib
 import typing
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from tfod_compress.statistics.intervals import Scorer
 if typing.TYPE_CHECKING:
     import PIL.Image
 
+    from tfod_compress.records import RecordSet
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -34,6 +37,8 @@ class Metric:
       higher_is_better: whether more of it is better.
       scorer: the scorer's name of it, for a metric that is a function of image weights and so has intervals and paired
         differences; "" for one that has neither.
+      at: what the title leaves out, for axes, such as "IoU 0.5".
+      meaning: what it is, in words, for who does not know it.
     """
 
     key: str
@@ -41,6 +46,23 @@ class Metric:
     unit: str = ""
     higher_is_better: bool = True
     scorer: str = ""
+    at: str = ""
+    meaning: str = ""
+
+    @property
+    def share(self) -> bool:
+        """Whether it lies between 0 and 1, so that its best and worst values are known."""
+        return not self.unit
+
+    @property
+    def tag(self) -> str:
+        """Its name in metrics.jsonl and TensorBoard, such as "coco/AP"."""
+        return self.key.replace(".", "/")
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1: times a difference, it is above 0 for the better."""
+        return 1 if self.higher_is_better else -1
 
     def of(self, metrics: dict) -> float | None:
         """The value in a metrics.json, or None where it has none or the metric is undefined."""
@@ -50,7 +72,7 @@ class Metric:
 
     def gain(self, value: float, over: float) -> float:
         """By how much a value is better than another: below 0 where it is worse."""
-        return value - over if self.higher_is_better else over - value
+        return self.sign * (value - over)
 
 
 class Tally(typing.Protocol):
@@ -93,7 +115,11 @@ class Task(abc.ABC):
       label_map: the default of --label_map.
       objects: what of a frame is labelled, such as "boxes"; "" where the frame itself has a class, one and no more.
         Frames of a class that a class map ignores are left out then.
-      predictions_file: name of the file that an evaluation leaves beside metrics.json.
+      listed: keys of those that the report lists beside the decisive one; () for all.
+      per_class: the key in metrics.json of {class name: its accuracy}; "" where there is none.
+      predictions_file: the name of an evaluation's predictions, beside metrics.json.
+      model: what people call what is trained, such as "detector".
+      boxes: whether the predictions are boxes that the report can draw on the frames.
     """
 
     name: str
@@ -101,7 +127,11 @@ class Task(abc.ABC):
     labels: str | None = None
     label_map: str = "auto"
     objects: str = ""
-    predictions_file: str
+    listed: tuple[str, ...] = ()
+    per_class: str = ""
+    predictions_file: str = "predictions.json"
+    model: str = "model"
+    boxes: bool = False
 
     @property
     def decisive(self) -> Metric:
@@ -185,7 +215,7 @@ class Task(abc.ABC):
     # Truth, predictions, numbers: what each is made of is the task's own affair.
 
     @abc.abstractmethod
-    def ground_truth(self, record_set, split: str) -> Truth:
+    def ground_truth(self, record_set: RecordSet, split: str) -> Truth:
         """The truth of one split of a record set.
 
         Raises:
@@ -193,11 +223,11 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def write_predictions(self, path, truth: Truth, predicted):
+    def write_predictions(self, path: str | os.PathLike, truth: Truth, predicted: typing.Any) -> None:
         """Writes predictions on a truth's images, whole or not at all."""
 
     @abc.abstractmethod
-    def read_predictions(self, path, truth: Truth):
+    def read_predictions(self, path: str | os.PathLike, truth: Truth) -> typing.Any:
         """What `write_predictions` wrote.
 
         Raises:
@@ -205,9 +235,29 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def scorer(self, truth: Truth, predicted, score_threshold: float | None = None) -> Scorer:
+    def scorer(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> Scorer:
         """What computes the metrics that have a `Metric.scorer`, for any image weights."""
 
     @abc.abstractmethod
-    def summarise(self, truth: Truth, predicted, score_threshold: float | None = None) -> dict:
+    def summarise(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> dict:
         """The task's part of metrics.json: every metric, and what else its report shows."""
+
+    # Several models side by side, which a study compares.
+
+    def not_covered(self, files: Sequence[str | os.PathLike]) -> frozenset[str]:
+        """Classes of the truth that at least one of these files cannot hold, as its model lacks them."""
+        return frozenset()
+
+    def without(self, truth: Truth, predictions: typing.Any, classes: frozenset[str]) -> tuple[Truth, typing.Any]:
+        """(truth, predictions) without some classes; only `not_covered` names any."""
+        if classes:
+            raise NotImplementedError
+        return truth, predictions
+
+    def pool(self, parts: Sequence[tuple[Truth, typing.Any]]) -> tuple[Truth, typing.Any]:
+        """(truth, predictions) of folds together: parts without an image in common, each of another model."""
+        raise NotImplementedError
+
+    def same_truth(self, a: Truth, b: Truth) -> bool:
+        """Whether two truths are the same images with the same labels."""
+        raise NotImplementedError

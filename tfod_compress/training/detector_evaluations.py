@@ -2,7 +2,7 @@
 
 import contextlib
 
-from tfod_compress import evaluation
+from tfod_compress import evaluation, tasks
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.tasks.detection.detector import Detector
@@ -23,7 +23,7 @@ class DetectorEvaluations(Evaluations):
       patience: likewise.
     """
 
-    metrics = ("weighted_map", "map", "f1", "precision", "recall", "coco/AP", "coco/AP50", "coco/AP75")
+    task = tasks.get("detection")
     config = "pipeline.config"
 
     def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 
+from tfod_compress import tasks
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
@@ -17,12 +18,13 @@ class Evaluations(abc.ABC):
     Args:
       model_dir: receives evaluations/step-<N>/<record set>/ and best/.
       record_sets: folders of record sets with a val split; names must differ.
-      best_metric: one of `metrics` of the first record set, or "<record set>:<metric>".
+      best_metric: the tag of one of the task's metrics, such as "coco/AP", on the first record set, or "<record set>:
+        <tag>"; "" for the one that decides.
       patience: stop after so many evaluations without a better one, or None.
       trained: trained_frames.TrainedFrames of the run.
 
     Attributes:
-      metrics: names of what is evaluated; "/" stands between the parts of a path in metrics.json.
+      task: whose metrics they are.
       config: name of the file in the run's folder that a model is built from.
 
     Raises:
@@ -30,16 +32,18 @@ class Evaluations(abc.ABC):
         trains on.
     """
 
-    metrics: tuple[str, ...]
+    task: tasks.Task
     config: str
 
     def __init__(self, model_dir, record_sets, best_metric, patience, trained):
         self.model_dir, self.patience = pathlib.Path(model_dir), patience
         self.sets = record_sets = _open(record_sets)
-        name, _, metric = best_metric.rpartition(":")
-        self.best_of, self.metric = name or record_sets[0].name, metric
-        if self.metric not in self.metrics:
-            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(self.metrics)}")
+        name, _, tag = best_metric.rpartition(":")
+        known = {metric.tag: metric for metric in self.task.metrics}
+        self.best_of, self.metric = name or record_sets[0].name, tag or self.task.decisive.tag
+        if self.metric not in known:
+            raise InputError(f"--best_metric {best_metric}: no such metric; there are {', '.join(known)}")
+        self._sign = known[self.metric].sign
         if self.best_of not in [record_set.name for record_set in record_sets]:
             raise InputError(f"--best_metric {best_metric}: {self.best_of} is not among the record sets evaluated")
         for record_set in record_sets:
@@ -69,9 +73,9 @@ class Evaluations(abc.ABC):
           prefix: the checkpoint that was just saved of it.
 
         Returns:
-          {record set name: {metric of `metrics`: float or None}}.
+          {record set name: {a metric's tag: float or None}}.
         """
-        return {name: {metric: _value(result, metric) for metric in self.metrics}
+        return {name: {metric.tag: metric.of(result) for metric in self.task.metrics}
                 for name, result in self.results(model, step, prefix).items()}
 
     def folder(self, step):
@@ -114,11 +118,11 @@ class Evaluations(abc.ABC):
 
     def best(self, history):
         """(value, step) of the best evaluation in the rows of metrics.jsonl, the first of equals."""
-        return max(self._values(history), key=lambda pair: (pair[0], -pair[1]))
+        return max(self._values(history), key=lambda pair: (self._sign * pair[0], -pair[1]))
 
     def exhausted(self, history):
         """Whether the last `patience` evaluations brought nothing better than one before them."""
-        values = [value for value, _ in self._values(history)]
+        values = [self._sign * value for value, _ in self._values(history)]
         return (self.patience is not None and len(values) > self.patience
                 and max(values[-self.patience:]) <= max(values[:-self.patience]))
 
@@ -146,9 +150,3 @@ def _open(paths):
     if len({record_set.name for record_set in sets}) < len(sets):
         raise InputError(f"--eval_records {', '.join(map(os.fspath, paths))}: two have one name")
     return sets
-
-
-def _value(result, metric):
-    for part in metric.split("/"):
-        result = result[part]
-    return result["value"] if isinstance(result, dict) else result

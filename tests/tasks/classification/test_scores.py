@@ -9,7 +9,7 @@ from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.classification import predictions
 from tfod_compress.tasks.classification.scores import Scorer
 from tfod_compress.tasks.classification.summary import METRICS, summarise
-from tfod_compress.tasks.classification.truth import Predictions, Truth
+from tfod_compress.tasks.classification.truth import Predictions, Truth, pool, same
 
 
 def made(images=60, classes=12, seed=0, right=0.6, groups=None):
@@ -77,6 +77,23 @@ def test_units_of_intervals_are_sequences():
 
 def _with(pair):
     return pair[0], predicted(*pair)
+
+
+def test_folds_together_are_the_whole():
+    groups = np.arange(60) // 5
+    truth, scores = made(seed=9, groups=groups)
+    parts = []
+    for fold in range(3):
+        chosen = np.flatnonzero(groups % 3 == fold)
+        part = Truth(tuple(truth.image_ids[index] for index in chosen), truth.sizes[chosen], truth.class_names,
+                     truth.class_ids[chosen], np.unique(groups[chosen], return_inverse=True)[1])
+        parts.append((part, predicted(part, scores[chosen])))
+    pooled, found = pool(parts)
+    assert same(pooled, truth) and not same(parts[0][0], parts[1][0])
+    whole, together = summarise(truth, predicted(truth, scores)), summarise(pooled, found)
+    assert together["confusion"] == whole["confusion"] and together["intervals"] == whole["intervals"]
+    for metric in METRICS:
+        assert together[metric] == pytest.approx(whole[metric])
 
 
 def test_of_equal_scores_the_lower_id_comes_first():

@@ -17,7 +17,9 @@ class Classification(Task):
         Metric("top5", "top-5", scorer="top5"),
         Metric("mean_class_accuracy", "mean per-class accuracy", scorer="mean_class_accuracy"),
     )
+    per_class = "accuracy_per_class"
     predictions_file = predictions.FILE
+    model = "classifier"
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels`; without a path the folders are the classes."""
@@ -67,3 +69,9 @@ class Classification(Task):
 
     def summarise(self, truth, predicted, score_threshold=None):
         return summarise(truth, predicted)
+
+    def pool(self, parts):
+        return truth.pool(parts)
+
+    def same_truth(self, a, b):
+        return truth.same(a, b)

@@ -99,3 +99,29 @@ def ground_truth(record_set, split: str) -> Truth:
     groups = sequences.numbers(ids, sequences.of_manifest(record_set.manifest))
     return Truth(ids, np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2), dict(record_set.label_map),
                  np.array([row[3] for row in rows], np.int64), groups, f"{record_set.path} ({split})")
+
+
+def pool(parts) -> tuple[Truth, Predictions]:
+    """(Truth, Predictions) of folds as one set: [(Truth, Predictions)] without an image in common.
+
+    A sequence stays in one fold, so the folds' groups are told apart by an offset.
+    """
+    truths, found = zip(*parts, strict=True)
+    ids = [image_id for truth in truths for image_id in truth.image_ids]
+    order, groups = np.argsort(np.array(ids, object), kind="stable"), None
+    if truths[0].groups is not None:
+        first = np.cumsum([0, *(int(truth.groups.max()) + 1 for truth in truths[:-1])])
+        groups = np.concatenate([truth.groups + start for truth, start in zip(truths, first, strict=True)])[order]
+    kept = min(each.class_ids.shape[1] for each in found)
+    truth = dataclasses.replace(
+        truths[0], image_ids=tuple(ids[index] for index in order), groups=groups,
+        sizes=np.concatenate([truth.sizes for truth in truths])[order],
+        class_ids=np.concatenate([truth.class_ids for truth in truths])[order])
+    return truth, Predictions(*(np.concatenate([getattr(each, name)[:, :kept] for each in found])[order]
+                                for name in ("class_ids", "scores")))
+
+
+def same(a: Truth, b: Truth) -> bool:
+    """Whether two truths are the same images with the same classes."""
+    return (a.image_ids == b.image_ids and a.class_names == b.class_names and bool((a.sizes == b.sizes).all())
+            and bool((a.class_ids == b.class_ids).all()))

@@ -4,8 +4,7 @@ from tfod_compress import labels
 from tfod_compress.labels import FrameLabels
 from tfod_compress.records import Features
 from tfod_compress.tasks.base import Metric, Task
-from tfod_compress.tasks.detection import boxes, features, metrics
-from tfod_compress.tasks.detection.metrics.scores import Scorer
+from tfod_compress.tasks.detection import boxes, features
 
 
 class Detection(Task):
@@ -16,16 +15,23 @@ class Detection(Task):
     label_map = "lmu"
     objects = "boxes"
     metrics = (
-        Metric("weighted_map", "weighted mAP", scorer="weighted_map"),
+        Metric("weighted_map", "weighted mAP", scorer="weighted_map", at="IoU 0.5",
+               meaning="average precision over all classes' detections pooled, a detection being right at an overlap "
+                       "(IoU) of at least 0.5"),
         Metric("map", "mAP", scorer="map"),
-        Metric("coco.AP", "COCO AP", scorer="coco_ap"),
-        Metric("coco.AP50", "COCO AP50"),
-        Metric("coco.AP75", "COCO AP75"),
         Metric("precision", "precision"),
         Metric("recall", "recall"),
         Metric("f1", "F1", scorer="f1"),
+        Metric("coco.AP", "COCO AP", scorer="coco_ap"),
+        Metric("coco.AP50", "COCO AP50"),
+        Metric("coco.AP75", "COCO AP75"),
     )
+    listed = ("map", "coco.AP", "precision", "recall", "f1")
+    per_class = "ap_per_class"
     predictions_file = "detections.json"
+    model = "detector"
+    boxes = True
+
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels.open_labels`."""
@@ -61,16 +67,46 @@ class Detection(Task):
         return draw_boxes(rgb, example.boxes, example.class_ids, label_map)
 
     def ground_truth(self, record_set, split):
+        from tfod_compress.tasks.detection import metrics
+
         return metrics.record_set_ground_truth(record_set, split)
 
     def write_predictions(self, path, truth, predicted):
+        from tfod_compress.tasks.detection import metrics
+
         metrics.write_detections(path, truth.image_ids, predicted)
 
     def read_predictions(self, path, truth):
+        from tfod_compress.tasks.detection import metrics
+
         return metrics.load_detections(path, truth)
 
     def scorer(self, truth, predicted, score_threshold=None):
-        return Scorer(metrics.Matches(truth, predicted), score_threshold)
+        from tfod_compress.tasks.detection.metrics import Matches, scores
+
+        return scores.Scorer(Matches(truth, predicted), score_threshold)
 
     def summarise(self, truth, predicted, score_threshold=None):
+        from tfod_compress.tasks.detection import metrics
+
         return metrics.summarise(truth, predicted, score_threshold)
+
+    def not_covered(self, files):
+        from tfod_compress.tasks.detection.metrics import classes
+
+        return classes.not_covered(files)
+
+    def without(self, truth, predictions, classes):
+        from tfod_compress.tasks.detection.metrics.classes import without
+
+        return without(truth, predictions, classes)
+
+    def pool(self, parts):
+        from tfod_compress.tasks.detection.metrics import folds
+
+        return folds.pool(parts)
+
+    def same_truth(self, a, b):
+        from tfod_compress.tasks.detection.metrics import boxes
+
+        return boxes.same(a, b)

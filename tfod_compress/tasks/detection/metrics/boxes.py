@@ -118,6 +118,12 @@ class Detections:
                              f"{self.scores[first]:g} on image {ids[self.image[first]]!r}")
 
 
+def same(a, b):
+    """Whether two GroundTruths are the same images with the same objects of the same classes."""
+    return a.image_ids == b.image_ids and a.class_names == b.class_names and all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("sizes", "image", "boxes", "class_ids"))
+
+
 def listed_classes(class_names):
     """The first classes of {id: name} as text: "1 car, 3 bus"."""
     return listed([f"{number} {name}" for number, name in sorted(class_names.items())], count=10)

@@ -168,11 +168,20 @@ def load_together(files, ground_truth):
     Raises:
       InputError: a file does not fit the ground truth, or no object is left.
     """
-    missing = {name for file in files for name in (beside(file) or {}).get("not_in_detector", ())}
-    covered = {number for number, name in ground_truth.class_names.items() if name not in missing}
-    found = [load_detections(file, ground_truth) for file in files]
-    return (restrict(ground_truth, covered),
-            [detections.take(np.isin(detections.class_ids, list(covered))) for detections in found])
+    missing = not_covered(files)
+    found = [without(ground_truth, load_detections(file, ground_truth), missing) for file in files]
+    return found[0][0], [detections for _, detections in found]
+
+
+def not_covered(files):
+    """Names of the classes that at least one of some detections files does not cover, as `beside` tells."""
+    return frozenset(name for file in files for name in (beside(file) or {}).get("not_in_detector", ()))
+
+
+def without(ground_truth, detections, names):
+    """(GroundTruth, Detections) without the classes of these names. Raises InputError where no object is left."""
+    covered = {number for number, name in ground_truth.class_names.items() if name not in names}
+    return restrict(ground_truth, covered), detections.take(np.isin(detections.class_ids, list(covered)))
 
 
 def beside(file):
