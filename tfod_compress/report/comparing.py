@@ -70,7 +70,8 @@ def regimes_of(study):
     if not rows:
         return None
     return Table((Entry("codec"), Entry("regime"), Entry("against"),
-                  Entry(f"BD-{words.short(metric)}", "at equal rate"), Entry("rates", "bits/pixel"), Entry("difference")), tuple(rows))
+                  Entry(f"BD-{words.short(metric)}", "at equal rate"), Entry("rates", "bits/pixel"),
+                  Entry("difference")), tuple(rows))
 
 
 def points(series, regime):

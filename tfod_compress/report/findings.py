@@ -258,7 +258,8 @@ def _scope(series, row):
     runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
     if row.cells[series.reference_regime].pooled:
         return (f"{text}. {words.capital(series.metric.title)} and its differences are of all folds' frames together, "
-                f"ranked by the scores of all detectors; {runs}, each other number the mean and each interval reaching over all of them.")
+                f"ranked by the scores of all detectors; {runs}, each other number the mean and each interval reaching "
+                "over all of them.")
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 
