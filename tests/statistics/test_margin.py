@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detection_data import coco_json, coco_results, make
+from tfod_compress.statistics import intervals
 from tfod_compress.statistics.margin import Margin, can_show
 from tfod_compress.tasks.detection import metrics
 from tfod_compress.tasks.detection.metrics import Detections
@@ -47,6 +48,29 @@ def test_the_rule_is_a_fifth_of_the_lower_bound():
 
 def not_worse(truth, a, b, margin):
     return metrics.compare(truth, a, b, margin=margin)["metrics"]["weighted_map"]["not_worse"]
+
+
+def test_an_error_is_judged_as_the_accuracy_that_it_leaves():
+    rng = np.random.default_rng(1)
+    for margin, shift in ((0.02, 0.0), (0.02, 0.01), (0.1, 0.05), (0.1, 0.15), (0.3, 0.05)):
+        reference = 0.7 + 0.002 * rng.standard_normal(31)
+        candidate = reference - shift + 0.001 * rng.standard_normal(31)
+        accuracy = intervals.not_worse(candidate, reference, margin, 30)
+        error = intervals.not_worse(1 - candidate, 1 - reference, margin, 30, higher_is_better=False)
+        assert error["reference"]["low"] == pytest.approx(1 - accuracy["reference"]["high"])
+        for name in ("lower", "margin", "p_value"):
+            assert error[name] == pytest.approx(accuracy[name], abs=1e-9)
+        assert all(error[name] == accuracy[name] for name in ("can_show", "non_inferior"))
+
+
+def test_a_metric_with_a_unit_has_relative_margins_alone():
+    reference = 20.0 + 0.01 * np.random.default_rng(1).standard_normal(31)
+    with pytest.raises(ValueError, match="such as 5%"):
+        intervals.not_worse(reference, reference, 0.02, 30, higher_is_better=False, share=False)
+    for factor, shown in ((1.04, True), (1.06, False), (0.5, True)):
+        found = intervals.not_worse(factor * reference, reference, Margin(0.05, True), 30, higher_is_better=False,
+                                    share=False)
+        assert found["can_show"] and found["non_inferior"] == shown and found["margin"] == pytest.approx(1, rel=0.01)
 
 
 @pytest.mark.parametrize("relative", [False, True])

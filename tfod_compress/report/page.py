@@ -99,8 +99,9 @@ def _drawings(study, series_list):
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime
                        for e in study.evaluated}
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
-    # What is published of JPEG is of detectors.
-    kept = figures.accuracy_kept(series_list, published.jpeg_curves()) if study.task.boxes else None
+    # What is published of JPEG is of detectors, and of accuracies: of an error no share is kept.
+    comparable = study.task.boxes and study.task.decisive.higher_is_better
+    kept = figures.accuracy_kept(series_list, published.jpeg_curves()) if comparable else None
     whole = {"rate": figures.rate_accuracy(series_list), "kept": kept, "training": loss,
              "normalised": comparing.normalised(series_list)}
     drawn = {section: [[drawing]] if drawing else [] for section, drawing in whole.items()}
