@@ -196,7 +196,8 @@ def test_output_is_shown_where_there_is_a_terminal(capfdbinary):
 
     leader, follower = pty.openpty()
     try:
-        code = "from tfod_compress import outside_detector; outside_detector.run(['echo', 'epoch 1'], 'it')"
+        code = ("from tfod_compress.tasks.detection import outside_detector\n"
+                "outside_detector.run(['echo', 'epoch 1'], 'it')")
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=follower, check=True,
                        env={**os.environ, "PYTHONPATH": str(ROOT)})
         assert b"epoch 1" in os.read(leader, 1000)

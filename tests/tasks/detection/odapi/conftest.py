@@ -64,7 +64,7 @@ def _run(folder, cases, *also):
     file.write_text(json.dumps([{"name": name, **case} for name, case in cases.items()]))
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     for module, arguments in (("tf1_oracle", ()), ("keras_checks", also)):
-        command = [sys.executable, "-m", f"tests.odapi.{module}", str(file), str(folder), *arguments]
+        command = [sys.executable, "-m", f"tests.tasks.detection.odapi.{module}", str(file), str(folder), *arguments]
         process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=2400)
         assert process.returncode == 0, process.stderr[-3000:]
     return json.loads((folder / "report.json").read_text())

@@ -1,7 +1,7 @@
 """What our Keras extractors compute, and how detectors on them train and restore; runs as a process of its own.
 
-`python -m tests.odapi.keras_checks CASES.json FOLDER [detector …] [refused]` compares each case (those of whole
-detectors by `detector_checks`) with FOLDER/<case name>.npz, which `tests.odapi.tf1_oracle` wrote, then trains the
+`python -m tests.tasks.detection.odapi.keras_checks CASES.json FOLDER [detector …] [refused]` compares each case (those
+of whole detectors by `detector_checks`) with FOLDER/<case name>.npz, which `tf1_oracle` wrote, then trains the
 detectors named (a step each), and writes FOLDER/report.json.
 """
 

@@ -1,8 +1,8 @@
 """One check for each repair of the Object Detection API; runs as a process of its own.
 
-`python -m tests.odapi.repair_checks OUTPUT.json` runs every check without its repair and with it (the repairs before it
-in `repairs.ALL` being applied), and once more after a second round of all repairs. It writes {repair: [error or null,
-…]}. One process does it all, because importing `object_detection` takes 15 seconds.
+`python -m tests.tasks.detection.odapi.repair_checks OUTPUT.json` runs every check without its repair and with it (the
+repairs before it in `repairs.ALL` being applied), and once more after a second round of all repairs. It writes {repair:
+[error or null, …]}. One process does it all, because importing `object_detection` takes 15 seconds.
 """
 
 import io

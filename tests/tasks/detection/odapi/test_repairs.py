@@ -31,7 +31,7 @@ REPAIRS = (
 def outcomes(tmp_path_factory):
     """{repair: [error without it, with it, after a second round]}; null means the check passed."""
     output = tmp_path_factory.mktemp("repairs") / "outcomes.json"
-    command = [sys.executable, "-m", "tests.odapi.repair_checks", str(output)]
+    command = [sys.executable, "-m", "tests.tasks.detection.odapi.repair_checks", str(output)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr[-3000:]

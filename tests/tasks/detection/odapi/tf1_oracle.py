@@ -1,8 +1,9 @@
 """TF1's own graphs as the oracle: random weights, random inputs, and what slim computes from them.
 
-Runs as a process of its own, because it aliases modules: `python -m tests.odapi.tf1_oracle CASES.json FOLDER` reads a
-list of cases and writes FOLDER/<case name>.npz each, with `variables/<TF1 name>`, `inputs/<i>` and
-`outputs/<i>/<name>`. The same seed gives the same file. Cases of whole detectors are those of `tf1_detectors`.
+Runs as a process of its own, because it aliases modules:
+`python -m tests.tasks.detection.odapi.tf1_oracle CASES.json FOLDER` reads a list of cases and writes FOLDER/<case
+name>.npz each, with `variables/<TF1 name>`, `inputs/<i>` and `outputs/<i>/<name>`. The same seed gives the same file.
+Cases of whole detectors are those of `tf1_detectors`.
 """
 
 import importlib
