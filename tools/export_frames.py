@@ -29,8 +29,9 @@ def main(record_sets):
         raise InputError(f"{record_set.path}: has no frames of the split {_SPLIT.value!r} (--split); it has "
                          f"{', '.join(record_set.splits)}")
     content, before = export.export(record_set, splits, _OUTPUT.value)
-    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {len(content['annotations'])} "
-          f"{record_set.task.objects or 'labels'} of {len(content['categories'])} classes in {export.IMAGES}{', written before' if before else ''}")
+    objects = record_set.task.objects or "labels"
+    print(f"{_OUTPUT.value}: {len(content['images'])} frames, {len(content['annotations'])} {objects} of "
+          f"{len(content['categories'])} classes in {export.IMAGES}{', written before' if before else ''}")
 
 
 if __name__ == "__main__":
