@@ -278,8 +278,8 @@ def test_bad_input_is_one_line_and_writes_nothing(case, folder, run_tool):
 def test_traffic_signs(shared_data, tmp_path):
     if not (shared_data / "gtsrb").is_dir():
         pytest.skip("the traffic signs are not here")
-    made, = convert(shared_data / "gtsrb/train", output=tmp_path, task="classification", qualities=(20,), max_frames=430,
-                    split_by=r"^(\d+/\d+)_", workers_count=1)
+    made, = convert(shared_data / "gtsrb/train", output=tmp_path, task="classification", qualities=(20,),
+                    max_frames=430, split_by=r"^(\d+/\d+)_", workers_count=1)
     records = RecordSet(made.path)
     assert all(item.class_name == item.source_id.split("/")[0] == records.label_map[item.class_id]
                for split in records.splits for item in records.examples(split))
