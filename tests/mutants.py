@@ -86,12 +86,13 @@ MUTANTS = {
     "something is left for training where the shares are everything": Mutant(
         _SPLITS, "rest = wanted[-1][0]", 'rest = "train"', _SHARES),
     "folds are dealt in turn, whatever they hold": Mutant(
-        _SPLITS, "fold = loads.index(min(loads))", "fold = len(side) % folds", _FOLDS),
+        _SPLITS, "fold = min(range(folds), key=lambda fold: (mine[fold], loads[fold]))", "fold = len(side) % folds",
+        _FOLDS),
     "folds are dealt small groups first": Mutant(
         _SPLITS, "key=lambda key: (-sizes[key], hashlib", "key=lambda key: (sizes[key], hashlib", _FOLDS),
     "folds do not depend on the seed": Mutant(
         _SPLITS, f"key=lambda key: (-sizes[key], {_BY_SEED}", "key=lambda key: (-sizes[key], key)", _FOLDS),
-    "folds count groups and not frames": Mutant(_SPLITS, "loads[fold] += sizes[key]", "loads[fold] += 1", _FOLDS),
+    "folds count groups and not frames": Mutant(_SPLITS, "mine[fold] += sizes[key]", "mine[fold] += 1", _FOLDS),
     "near frames differ in half as many bits": Mutant(
         _DUPLICATES, "@ looks[others].T) / 2", "@ looks[others].T)", _NEAR),
 
