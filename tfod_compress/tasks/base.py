@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import os
-import pathlib
 import typing
-from collections.abc import Sequence
-
-import numpy as np
-
-from tfod_compress.frames import FramePath
-from tfod_compress.labels import ClassMap
-from tfod_compress.labels.base import Label, Labels
-from tfod_compress.records.example import Example, Features
-from tfod_compress.statistics.intervals import Scorer
 
 if typing.TYPE_CHECKING:
+    import os
+    import pathlib
+    from collections.abc import Sequence
+
+    import numpy as np
     import PIL.Image
 
+    from tfod_compress.frames import FramePath
+    from tfod_compress.labels import ClassMap
+    from tfod_compress.labels.base import Label, Labels
     from tfod_compress.records import RecordSet
+    from tfod_compress.records.example import Example, Features
+    from tfod_compress.statistics.intervals import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
