@@ -4,9 +4,9 @@ import glob
 import os
 import pathlib
 
-from tfod_compress import tasks
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks import record_sets
 from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.training import records
 
@@ -38,7 +38,7 @@ def frames(config, path, steps):
     for folder in sorted({pathlib.Path(name).parent for name in files}):
         if (folder / "manifest.json").is_file():
             record_set = RecordSet(folder)
-            of_task(record_set, "detection")
+            record_sets.require(record_set, "detection")
             label_maps.check(config, path, record_set)
             label_map = label_map or dict(record_set.label_map)
     if label_map and max(label_map) > classes:
@@ -52,16 +52,6 @@ def frames(config, path, steps):
     if not found.boxes.any():
         raise InputError(f"{path}: none of the {len(found)} frames has a box; make the record set again with labels")
     return found, label_map
-
-
-def of_task(record_set, task):
-    """Raises InputError where a record set was made for another task."""
-    made_for = record_set.manifest.get("task", tasks.DEFAULT)
-    if made_for != task:
-        tools = {"detection": "tools.model_main_tf2", "classification": "tools.train"}
-        cure = f"train on it with {tools[made_for]}" if made_for in tools else "take another record set"
-        raise InputError(f"{record_set.path}: records of {made_for}, not of {task}; {cure}, or make a record set of "
-                         f"these frames with tools.make_tfrecords --task {task}")
 
 
 def record_set_of(config):

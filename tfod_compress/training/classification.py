@@ -7,7 +7,8 @@ import numpy as np
 from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
-from tfod_compress.training import checks, records
+from tfod_compress.tasks import record_sets
+from tfod_compress.training import records
 from tfod_compress.training.run import Run
 
 
@@ -28,7 +29,7 @@ class ClassificationRun(Run):
     def open(self, model_dir, options, strategy):
         record_set = RecordSet(self._records) if self._records else None  # before TensorFlow's models are imported
         if record_set:
-            checks.of_task(record_set, "classification")
+            record_sets.require(record_set, "classification")
         from tfod_compress.tasks.classification import experiment
 
         found = experiment.read(*self._given)
@@ -49,7 +50,7 @@ class ClassificationRun(Run):
             raise InputError("--records is missing: the record set to train on (or task.train_data.input_path)")
         path = pathlib.Path(paths if isinstance(paths, str) else paths[0])
         record_set = RecordSet(path if path.is_dir() else path.parent)
-        checks.of_task(record_set, "classification")
+        record_sets.require(record_set, "classification")
         return record_set
 
     def _check(self, config):

@@ -8,9 +8,9 @@ from tfod_compress.records import wire
 from tfod_compress.records.framing import read_records
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
+from tfod_compress.tasks import record_sets
 from tfod_compress.tasks.classification import experiment as experiments
 from tfod_compress.tasks.classification import inputs, model
-from tfod_compress.training import checks
 from tfod_compress.training.evaluations import Evaluations
 
 BATCH = 64  # pictures run together; changes no number
@@ -37,7 +37,7 @@ class ClassifierEvaluations(Evaluations):
         super().__init__(model_dir, record_sets, best_metric, patience, trained)
 
     def check(self, record_set):
-        checks.of_task(record_set, "classification")
+        record_sets.require(record_set, "classification")
         if dict(record_set.label_map) != self._label_map:
             raise InputError(f"{record_set.path}: has another label map than the records that are trained on")
 

@@ -31,8 +31,7 @@ HONOURED = (
     *(f"task.losses.{name}" for name in (
         "loss_weight", "one_hot", "label_smoothing", "l2_weight_decay", "use_binary_cross_entropy")),
     *(f"task.train_data.{name}" for name in (
-        "input_path", "global_batch_size", "aug_rand_hflip", "aug_crop", "crop_area_range", "color_jitter",
-        "tf_resize_method")),
+        "input_path", "global_batch_size", "aug_rand_hflip", "aug_crop", "crop_area_range", "tf_resize_method")),
     *(f"task.validation_data.{name}" for name in ("aug_crop", "center_crop_fraction", "tf_resize_method")),
     "task.init_checkpoint", "task.init_checkpoint_modules", "task.freeze_backbone",
     "trainer.train_steps",
@@ -43,9 +42,9 @@ FIXED = {
     "task.losses.soft_labels": False,
     "task.model.output_softmax": False,
     **{f"task.train_data.{name}": value for name, value in (
-        ("aug_type", None), ("aug_policy", None), ("random_erasing", None), ("mixup_and_cutmix", None),
-        ("repeated_augment", None), ("three_augment", False), ("is_multilabel", False), ("tfds_name", ""),
-        ("weights", None), ("dtype", "float32"))},
+        ("aug_type", None), ("aug_policy", None), ("color_jitter", 0.0), ("random_erasing", None),
+        ("mixup_and_cutmix", None), ("repeated_augment", None), ("three_augment", False), ("is_multilabel", False),
+        ("tfds_name", ""), ("weights", None), ("dtype", "float32"))},
     "task.differential_privacy_config": None,
     "trainer.optimizer_config.ema": None,
 }

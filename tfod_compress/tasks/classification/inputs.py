@@ -20,7 +20,7 @@ def for_training(experiment: Experiment) -> Callable[[tf.Tensor], tuple[dict, tf
     """
     data, offset = experiment.params.task.train_data, experiment.label_offset
     # The stock task hands on all of these but the crop's range, whatever its config says.
-    parse = _parser(experiment, data, aug_rand_hflip=data.aug_rand_hflip, color_jitter=data.color_jitter,
+    parse = _parser(experiment, data, aug_rand_hflip=data.aug_rand_hflip,
                     crop_area_range=data.crop_area_range).parse_fn(is_training=True)
     features = {IMAGE: tf.io.FixedLenFeature([], tf.string), LABEL: tf.io.FixedLenFeature([], tf.int64),
                 SOURCE_ID: tf.io.FixedLenFeature([], tf.string)}
