@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -196,7 +197,7 @@ def test_the_command_refuses_in_one_line(data, demo_records, run_tool, tmp_path)
     config = tmp_path / "ssd.config"
     pipeline_config.make("ssd_inception_v2_demo", demo_records / "jpeg-q100", config)
     text = config.read_text().replace(str(demo_records / "jpeg-q100"), str(data / "jpeg-q90"))
-    config.write_text(text.replace("-of-00003", "-of-00001"))
+    config.write_text(re.sub(r"(train|val)-\d+-of-\d+", r"\1-*", text))
     with pytest.raises(InputError, match="records of classification, not of detection"):
         pipeline_config.make("ssd_inception_v2_demo", data / "jpeg-q90", tmp_path / "other.config")
     for name, arguments, told in (

@@ -31,7 +31,7 @@ def config(tmp_path_factory):
     ("resnet_imagenet", "task.model.backbone.mobilenet.filter_size_scale=0.5", "without effect"),
     ("resnet_imagenet", "task.model.num_classes=many", "num_classes is 'many'"),
     ("resnet_imagenet", "{task: {model: 3}}", "task.model is 3"),
-    ("resnet_imagenet", "trainer.checkpoint_interval=3", "checkpoint_interval is not honoured; use --checkpoint_every_n"),
+    ("resnet_imagenet", "trainer.checkpoint_interval=3", "_interval is not honoured; use --checkpoint_every_n"),
     ("resnet_imagenet", "task.train_data.shuffle_buffer_size=3", "task.train_data.shuffle_buffer_size is not honoured"),
     ("resnet_imagenet", "trainer.optimizer_config.ema.average_decay=0.9", "ema is not honoured; set it to null"),
     ("resnet_rs_imagenet", "", "task.train_data.aug_type is not honoured; set it to null"),
