@@ -74,10 +74,11 @@ def test_the_folder_gives_scores_again(trained, data):
     """Of every checkpoint, of best/ too; a picture's scores do not depend on those beside it."""
     from tfod_compress.records import wire
     from tfod_compress.records.framing import read_records
-    from tfod_compress.tasks.classification import inputs, model
+    from tfod_compress.tasks.classification import inputs
+    from tfod_compress.tasks.classification import trained as classifiers
 
     rgb = np.stack([rgb for _, _, rgb in tiny_classes.pictures(9, seed=5)])
-    predictor = model.load(trained[0])
+    predictor = classifiers.find(trained[0]).load()
     scores = predictor.predict(rgb)
     assert scores.dtype == np.float32
     assert scores.shape == (9, 3)
@@ -91,7 +92,7 @@ def test_the_folder_gives_scores_again(trained, data):
     told = json.loads((trained[0] / "evaluations" / "step-4" / "jpeg-q90" / "metrics.json").read_text())
     assert (told["top1"]["value"], told["images"]) == (right.mean(), 9)
     best = json.loads((trained[0] / "best" / "best.json").read_text())
-    assert model.load(trained[0] / "best").predict(rgb).shape == (9, 3)
+    assert classifiers.find(trained[0] / "best").load().predict(rgb).shape == (9, 3)
     assert best["metric"] == "top1"
 
 
@@ -106,6 +107,27 @@ def test_stopped_and_resumed_ends_with_the_same_bits(trained, data, tmp_path, ca
     assert one[2] == other[2] == 4
     assert one[1].keys() == other[1].keys()
     assert all(np.array_equal(value, other[1][name]) for name, value in one[1].items())
+
+
+def test_the_folder_tells_which_frames_it_was_trained_on_and_which_model_it_is(trained, data):
+    from tfod_compress.evaluation import trained_frames
+    from tfod_compress.records import RecordSet
+    from tfod_compress.tasks.classification import trained as classifiers
+
+    found = classifiers.find(trained[0])
+    seen, record_set = trained_frames.of_classifier(found.folder), RecordSet(data / "jpeg-q90")
+    assert len(seen.among(record_set, "train")) == 18
+    assert seen.among(record_set, "val") == []
+    assert found.class_names == tiny_classes.NAMES
+    assert found.digest == classifiers.find(trained[0] / "ckpt-4").digest
+    assert found.digest != classifiers.find(trained[0] / "ckpt-2").digest
+    with pytest.raises(InputError, match=r"params\.yaml: is not there"):
+        classifiers.find(_without(trained[0], "params.yaml", data))
+
+
+def _without(folder, name, data):
+    shutil.copytree(folder, data / "without", ignore=shutil.ignore_patterns(name))
+    return data / "without"
 
 
 @pytest.mark.parametrize("modules", ["all", "backbone"])

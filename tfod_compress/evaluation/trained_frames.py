@@ -10,10 +10,9 @@ import dataclasses
 import pathlib
 import re
 
-import yaml
-
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
+from tfod_compress.tasks.classification import params_file
 from tfod_compress.tasks.detection.config import pipeline_config
 
 
@@ -101,26 +100,18 @@ def of_classifier(folder: str | pathlib.Path) -> TrainedFrames:
     Raises:
       InputError: a params.yaml on the way cannot be read.
     """
-    path = pathlib.Path(folder) / "params.yaml"
-    return of_params(_params(path)) if path.is_file() else TrainedFrames({}, ())
+    path = pathlib.Path(folder) / params_file.NAME
+    return of_params(params_file.read(path)) if path.is_file() else TrainedFrames({}, ())
 
 
 def of_params(params: dict) -> TrainedFrames:
     """As `of_config`, for the fields of a params.yaml."""
     def patterns(params):
-        found = params["task"]["train_data"]["input_path"]
+        found = params.get("task", {}).get("train_data", {}).get("input_path") or []
         return [found] if isinstance(found, str) else found
 
-    return _of_chain(params, patterns, lambda params: params["task"]["init_checkpoint"], "params.yaml", _params)
-
-
-def _params(path):
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return {"task": {"train_data": {"input_path": found["task"]["train_data"]["input_path"] or []},
-                         "init_checkpoint": found["task"].get("init_checkpoint")}}
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error!r}); take the params.yaml that the training left") from error
+    return _of_chain(params, patterns, lambda params: params.get("task", {}).get("init_checkpoint"), params_file.NAME,
+                     params_file.read)
 
 
 def _of_chain(config, patterns, start, name, read):

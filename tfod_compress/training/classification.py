@@ -99,12 +99,12 @@ class ClassificationRun(Run):
                                      trained_frames.of_params(self.experiment.params.as_dict()))
 
     def write_config(self, model_dir):
-        from tfod_compress.tasks.classification import experiment, model
+        from tfod_compress.tasks.classification import params_file, trained
 
         self.experiment.write(model_dir)
-        model.write_label_map(model_dir, self.label_map)
+        trained.write_label_map(model_dir, self.label_map)
         if not self._given[1]:
-            self.path = pathlib.Path(model_dir) / experiment.FILE
+            self.path = pathlib.Path(model_dir) / params_file.NAME
 
     def hparams(self):
         backbone = self.experiment.params.task.model.backbone

@@ -9,8 +9,7 @@ from tfod_compress.records.framing import read_records
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
 from tfod_compress.tasks import record_sets
-from tfod_compress.tasks.classification import experiment as experiments
-from tfod_compress.tasks.classification import inputs, model
+from tfod_compress.tasks.classification import inputs, model, params_file, trained
 from tfod_compress.training.evaluations import Evaluations
 
 BATCH = 64  # pictures run together; changes no number
@@ -26,24 +25,24 @@ class ClassifierEvaluations(Evaluations):
       record_sets: see Evaluations, as the following.
       best_metric: likewise.
       patience: likewise.
-      trained: likewise.
+      seen: trained_frames.TrainedFrames of the run.
     """
 
     metrics = ("top1", "top5", "mean_class_accuracy")
-    files = (experiments.FILE, model.LABEL_MAP)
+    files = (params_file.NAME, trained.LABEL_MAP)
 
-    def __init__(self, model_dir, experiment, label_map, record_sets, best_metric, patience, trained):
+    def __init__(self, model_dir, experiment, label_map, record_sets, best_metric, patience, seen):
         self._experiment, self._label_map, self._predictor = experiment, label_map, None
-        super().__init__(model_dir, record_sets, best_metric, patience, trained)
+        super().__init__(model_dir, record_sets, best_metric, patience, seen)
 
     def check(self, record_set):
         record_sets.require(record_set, "classification")
         if dict(record_set.label_map) != self._label_map:
             raise InputError(f"{record_set.path}: has another label map than the records that are trained on")
 
-    def results(self, trained, step, prefix):
+    def results(self, classifier, step, prefix):
         if self._predictor is None:
-            self._predictor = model.Predictor(trained, self._experiment, self._label_map)
+            self._predictor = model.Predictor(classifier, self._experiment, self._label_map)
         found = {}
         for record_set in self.sets:
             found[record_set.name] = self._accuracies(record_set)

@@ -49,6 +49,13 @@ def test_a_broken_file_is_named(experiment, tmp_path, text):
         experiment.read("resnet_imagenet", [path])
 
 
+def test_numbers_and_tuples_as_the_stock_program_writes_them(experiment, tmp_path):
+    path = tmp_path / "stock.yaml"
+    path.write_text("task: {losses: {l2_weight_decay: 4e-5}, train_data: {crop_area_range: !!python/tuple [0.5, 1.0]}}")
+    task = experiment.read("resnet_imagenet", [path]).params.task
+    assert (task.losses.l2_weight_decay, list(task.train_data.crop_area_range)) == (4e-5, [0.5, 1.0])
+
+
 def test_overrides_go_over_files_and_both_over_the_experiment(experiment, config):
     found = experiment.read("resnet_imagenet", [config], "trainer.train_steps=9,task.losses.label_smoothing=1e-1")
     params = found.params

@@ -18,13 +18,11 @@ from tfod_compress.labels.label_map import nearest
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
 from tfod_compress.support.text import listed
-
-FILE = "params.yaml"  # in a model's folder, as the stock program leaves it
-OFFSET = "label_offset"  # this kit's own field: class id + label_offset - 1 is the class's place in the model's output
+from tfod_compress.tasks.classification import params_file
 
 # Fields that are read; a name stands for all below it.
 HONOURED = (
-    OFFSET,
+    params_file.OFFSET,
     *(f"task.model.{name}" for name in (
         "num_classes", "input_size", "backbone", "dropout_rate", "norm_activation", "add_head_batch_norm",
         "kernel_initializer")),
@@ -89,15 +87,15 @@ class Experiment:
         if "task.model.num_classes" in self.written and asked != classes:
             more = f" and label_offset {self.label_offset}" if self.label_offset else ""
             raise InputError(f"{self.source}: task.model.num_classes is {asked}, but the records' label map with ids "
-                             f"up to {max(label_map)}{more} makes {classes}; leave it out, or set {OFFSET}")
+                             f"up to {max(label_map)}{more} makes {classes}; leave it out, or set {params_file.OFFSET}")
         params = copy.deepcopy(self.params)
         params.task.model.num_classes = classes
         return dataclasses.replace(self, params=params)
 
     def write(self, folder: str | pathlib.Path) -> None:
         """Leaves the experiment as params.yaml in a folder, for `of_folder`."""
-        own = {OFFSET: self.label_offset} if self.label_offset else {}
-        with atomic_file(pathlib.Path(folder) / FILE, "w") as file:
+        own = {params_file.OFFSET: self.label_offset} if self.label_offset else {}
+        with atomic_file(pathlib.Path(folder) / params_file.NAME, "w") as file:
             yaml.safe_dump({**_plain(self.params.as_dict()), **own}, file, sort_keys=True)
 
 
@@ -113,14 +111,14 @@ def read(name: str, files: list[str | pathlib.Path], overrides: str = "") -> Exp
       InputError: an unknown experiment or field, a value of another type, or a field that is not honoured.
     """
     params = _registered(name)
-    given = [(pathlib.Path(path), _file(path)) for path in files]
+    given = [(pathlib.Path(path), params_file.read(path)) for path in files]
     if overrides:
         given.append((pathlib.Path("--params_override"), _parsed_overrides(overrides)))
     before, written, offset = copy.deepcopy(params), {}, 0
     for source, fields in given:
-        offset = fields.pop(OFFSET, offset)
+        offset = fields.pop(params_file.OFFSET, offset)
         if offset not in (0, 1):
-            raise InputError(f"{source}: {OFFSET} is {offset!r}; it is 0 or 1")
+            raise InputError(f"{source}: {params_file.OFFSET} is {offset!r}; it is 0 or 1")
         _check_fields(params, fields, source)
         try:
             params.override(copy.deepcopy(fields), is_strict=True)
@@ -139,9 +137,9 @@ def of_folder(folder: str | pathlib.Path) -> Experiment:
     Raises:
       InputError: it holds no params.yaml, or one of another task.
     """
-    path = pathlib.Path(folder) / FILE
-    fields = _file(path)
-    offset, params = fields.pop(OFFSET, 0), _registered("image_classification")
+    path = pathlib.Path(folder) / params_file.NAME
+    fields = params_file.read(path)
+    offset, params = fields.pop(params_file.OFFSET, 0), _registered("image_classification")
     _check_fields(params, fields, path)
     params.override(fields, is_strict=False)
     return Experiment(params, offset, frozenset(_leaves(fields)), path)
@@ -169,15 +167,6 @@ def _classifies(name):
     return isinstance(exp_factory.get_exp_config(name).task, image_classification.ImageClassificationTask)
 
 
-def _file(path):
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}) (--config_file)") \
-            from error
-    return _mapping(text, path)
-
-
 def _parsed_overrides(text):
     from official.modeling.hyperparams import params_dict
 
@@ -186,20 +175,7 @@ def _parsed_overrides(text):
             text = params_dict.nested_csv_str_to_json_str(text)
         except ValueError as error:
             raise InputError(f"--params_override: {' '.join(str(error).split())[:200]}") from error
-    return _mapping(text, "--params_override")
-
-
-def _mapping(text, source):
-    from official.modeling.hyperparams import params_dict
-
-    try:
-        found = yaml.load(text, Loader=params_dict._LOADER)  # a SafeLoader that takes 1e-3 for a number
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: no YAML: {' '.join(str(error).split())[:200]}") from error
-    found = {} if found is None else found
-    if not isinstance(found, dict):
-        raise InputError(f"{source}: no fields such as `task: {{model: {{input_size: [32, 32, 3]}}}}`")
-    return found
+    return params_file.parse(text, "--params_override")
 
 
 def _check_fields(node, fields, source, path=""):

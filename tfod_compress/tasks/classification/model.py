@@ -7,16 +7,11 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tfod_compress.labels import label_map as label_maps
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file
-from tfod_compress.tasks.checkpoints import latest_checkpoint
 from tfod_compress.tasks.classification import experiment as experiments
 from tfod_compress.tasks.classification import inputs
 from tfod_compress.tasks.classification.experiment import Experiment
 from tfod_compress.tasks.trainable import TOTAL, Trainable
-
-LABEL_MAP = "label_map.pbtxt"  # in a model's folder
 
 
 def build(experiment: Experiment) -> tf.keras.Model:
@@ -112,46 +107,21 @@ class Predictor:
         return self._scores(pictures).numpy()
 
 
-def load(checkpoint: str | pathlib.Path) -> Predictor:
-    """A trained classifier.
+def load(prefix: str, class_names: dict[int, str]) -> Predictor:
+    """A trained classifier; `trained.find(model folder).load()` finds its files first.
 
     Args:
-      checkpoint: a model folder (its newest checkpoint), or a prefix such as model/ckpt-500; params.yaml lies beside
-        it, and label_map.pbtxt with the classes' names.
+      prefix: of a checkpoint with params.yaml beside it.
+      class_names: {class id: name}.
 
     Raises:
-      InputError: the folder holds no model, or its checkpoint is of another one.
+      InputError: the model cannot be built, or the checkpoint is of another one.
     """
-    prefix = latest_checkpoint(checkpoint)
-    folder = pathlib.Path(prefix).parent
-    experiment = experiments.of_folder(folder)
-    names = class_names(folder, experiment)
+    experiment = experiments.of_folder(pathlib.Path(prefix).parent)
     model = build(experiment)
     try:
-        # Older checkpoints of the stock program and exports of a model alone have no other root than this either.
         tf.train.Checkpoint(model=model).restore(prefix).expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError) as error:
-        raise InputError(f"{prefix}: does not hold the weights of {folder / experiments.FILE}: "
+        raise InputError(f"{prefix}: does not hold the weights of {experiment.source}: "
                          f"{' '.join(str(error).split())[:300]}") from error
-    return Predictor(model, experiment, names)
-
-
-def class_names(folder: pathlib.Path, experiment: Experiment) -> dict[int, str]:
-    """{class id: name} of a model's folder; made-up names where it has no label map.
-
-    Raises:
-      InputError: the label map has more classes than the model.
-    """
-    count, path = experiment.params.task.model.num_classes - experiment.label_offset, pathlib.Path(folder) / LABEL_MAP
-    if not path.is_file():
-        return {number: f"class {number}" for number in range(1, count + 1)}
-    names = label_maps.read(path, "the model's folder")
-    if max(names) > count:
-        raise InputError(f"{path}: has ids up to {max(names)}, but the model has {count} classes")
-    return names
-
-
-def write_label_map(folder: pathlib.Path, names: dict[int, str]) -> None:
-    """Leaves a model's classes in its folder."""
-    with atomic_file(pathlib.Path(folder) / LABEL_MAP, "w") as file:
-        file.write(label_maps.text(names))
+    return Predictor(model, experiment, class_names)
