@@ -102,7 +102,8 @@ def _evaluate():
         label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
         class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
     settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "given": given}
-    _check_tasks()
+    if _task() == "classification":
+        return _classifiers()
     if _CHECKPOINT.value:
         return evaluation.evaluate_checkpoints(
             _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
@@ -115,16 +116,29 @@ def _evaluate():
     return [("", result) for result in results.values()]
 
 
-def _check_tasks():
-    """Refuses record sets whose models are not known here."""
+def _task():
+    """The name of the task of the record sets, which must be one."""
     from tfod_compress.records import RecordSet
     from tfod_compress.support.errors import InputError
 
-    for path in _RECORDS.value:
-        task = RecordSet(path).task
-        if task.name != "detection":
-            raise InputError(f"{path}: is of {task.name}, of which no models are run here; let yours write "
-                             f"{task.predictions_file}, and give it with --metrics_from and --ground_truth {path}")
+    named = {path: RecordSet(path).task.name for path in _RECORDS.value}
+    if len(set(named.values())) > 1:
+        told = ", ".join(f"{path} is of {name}" for path, name in named.items())
+        raise InputError(f"--records: of several tasks: {told}; evaluate them one by one")
+    return named[_RECORDS.value[0]]
+
+
+def _classifiers():
+    """As `_evaluate`, of classifiers."""
+    from tfod_compress.evaluation import classifiers
+    from tfod_compress.support.errors import InputError
+
+    for flag in (_CONFIG, _SAVED_MODEL, _COMMAND, _LABEL_MAP, _CLASS_MAP, _NMS_IOU):
+        if flag.value is not None:
+            raise InputError(f"--{flag.name} is for detectors, and {_RECORDS.value[0]} is of classification; give "
+                             "--checkpoint, or the predictions.json of another program with --metrics_from")
+    return classifiers.evaluate_several(_CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
+                                        batch_size=_BATCH.value, allow_training_frames=_ALLOW.value)
 
 
 def _measure():

@@ -22,48 +22,15 @@ Examples:
   tensorboard --logdir runs
 """
 
-import os
-
 from absl import flags
 
-from tools import command
+from tools import command, training_flags
 
 _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The pipeline.config.")
 flags.DEFINE_alias("pipeline_config", "pipeline_config_path")
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "The folder for checkpoints and logs.", required=True)
-_STEPS = flags.DEFINE_integer("num_train_steps", None, "Steps, instead of the config's num_steps.")
-_EVERY = flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", lower_bound=1)
-_KEEP = flags.DEFINE_integer("keep_checkpoints", 7, "How many of the newest checkpoints to keep.", lower_bound=1)
-_SUMMARIES = flags.DEFINE_bool("record_summaries", True, "Training pictures in TensorBoard; losses always are.")
-_SEED = flags.DEFINE_integer("seed", None, "Seed of the initial weights, the data order and the augmentation; without, "
-                             "a run that goes on keeps its own and a new one draws one (run.json has it).",
-                             lower_bound=0, upper_bound=2**31 - 1)
-_DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "The same bits each time, also after a kill; slower.")
-_HOURS = flags.DEFINE_float("max_hours", None, "Stop with a checkpoint after so many hours; run again to go on.",
-                            lower_bound=0.0)
-_BALANCE = flags.DEFINE_bool("balance_classes", False, "Sample frames of rare classes more often; the class shares "
-                             "are printed before the start.")
-_EVAL_EVERY = flags.DEFINE_integer("eval_every", None, "Steps between evaluations on --eval_records; the last step is "
-                                   "evaluated too.", lower_bound=1)
-_EVAL_RECORDS = flags.DEFINE_multi_string("eval_records", [], "A record set whose val frames are evaluated while "
-                                          "training; may be repeated.")
-_BEST = flags.DEFINE_string("best_metric", "weighted_map", "What the checkpoint in best/ is chosen by: a metric of the "
-                            "first of --eval_records, or 'SET:METRIC'; weighted_map, map, f1, precision, recall, "
-                            "coco/AP, coco/AP50 or coco/AP75.")
-_PATIENCE = flags.DEFINE_integer("patience", None, "Stop after so many evaluations without a better one.",
-                                 lower_bound=1)
-_HPARAMS = flags.DEFINE_list("hparams", [], "name=value, ... for TensorBoard's HPARAMS tab, besides codec, quality, "
-                             "detector, record set and seed.")
 _HEADS = flags.DEFINE_bool("restore_heads", False, "With fine_tune_checkpoint_type detection: restore the box heads "
                            "that fit, too, as those of a detector of other classes.")
-_WORKERS = flags.DEFINE_integer("num_workers", 1, "More than 1: as many machines train together, which the variable "
-                                "TF_CONFIG names; needs --seed and a model_dir that all of them see.")
-_PRECISION = flags.DEFINE_enum("mixed_precision", "float32", ["float32", "float16", "bfloat16"], "What layers compute "
-                               "in; weights and losses stay float32. float16 is for one GPU, bfloat16 for newer ones.")
-_XLA = flags.DEFINE_bool("xla", False, "Compile with XLA, on a GPU.")
-_ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Parts that each device's batch is cut into, worked on one after "
-                                   "another: less memory, the same gradient, except that batch normalisation takes "
-                                   "its statistics from each part (freeze it, or take large parts).", lower_bound=1)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, "Evaluate the checkpoints of this folder, do not train.")
 _TIMEOUT = flags.DEFINE_integer("eval_timeout", 3600, "Seconds that evaluation waits for a new checkpoint.")
 _ONE_OF = flags.DEFINE_integer("sample_1_of_n_eval_examples", None, "Evaluate one of every n frames.")
@@ -78,35 +45,27 @@ _BETA = flags.DEFINE_float("codec_beta", None, "Weight of the bits per pixel in 
 _LMBDA = flags.DEFINE_float("codec_lmbda", 0.0, "Weight of the mean squared error in the loss.", lower_bound=0.0)
 _TPU = flags.DEFINE_bool("use_tpu", False, "Refused: never tried on a TPU.")
 _TPU_NAME = flags.DEFINE_string("tpu_name", None, "Refused: never tried on a TPU.")
+flags.adopt_module_key_flags(training_flags)
 
 
 def main():
     _check_flags()
-    if _PRECISION.value == "bfloat16":
-        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its gradients of bfloat16 convolutions are NaN (TensorFlow 2.14)
+    training_flags.prepare()
     from tfod_compress.tasks.detection.config import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
-    hparams, codec = _hparams(), _codec()
+    options, codec = training_flags.options(), _codec()
     if _CHECKPOINT_DIR.value:
         from tfod_compress.evaluation import continuous
 
         continuous.run(_CONFIG.value, _MODEL_DIR.value, _CHECKPOINT_DIR.value, timeout=_TIMEOUT.value,
-                                  train_steps=_STEPS.value, one_of=_ONE_OF.value)
+                       train_steps=options.num_train_steps, one_of=_ONE_OF.value)
         return
-    from tfod_compress.training import devices, loop
+    from tfod_compress.training import loop
     from tfod_compress.training.detection import DetectionRun
-    from tfod_compress.training.options import Options
 
-    if _XLA.value:
-        devices.compile_with_xla()
-    strategy = devices.strategy(_WORKERS.value)
-    loop.train(DetectionRun(_CONFIG.value, restore_heads=_HEADS.value, codec=codec), _MODEL_DIR.value, Options(
-        num_train_steps=_STEPS.value, checkpoint_every_n=_EVERY.value, keep_checkpoints=_KEEP.value,
-        record_summaries=_SUMMARIES.value, seed=_SEED.value, deterministic=_DETERMINISTIC.value,
-        max_hours=_HOURS.value, balance_classes=_BALANCE.value, eval_every=_EVAL_EVERY.value,
-        eval_records=_EVAL_RECORDS.value, best_metric=_BEST.value, patience=_PATIENCE.value, hparams=hparams,
-        mixed_precision=_PRECISION.value, accumulate=_ACCUMULATE.value), strategy)
+    run = DetectionRun(_CONFIG.value, restore_heads=_HEADS.value, codec=codec)
+    loop.train(run, _MODEL_DIR.value, options, training_flags.strategy())
 
 
 def _check_flags():
@@ -117,13 +76,8 @@ def _check_flags():
     if _ON_TRAIN.value:
         raise command.UsageError("--eval_on_train_data: the stock program ignores it; to evaluate on training frames, "
                                  "run tools.evaluate --split train")
-    if _WORKERS.value > 1 and _SEED.value is None:
-        raise command.UsageError("--num_workers: needs --seed, the same for all workers")
-    if bool(_EVAL_EVERY.value) != bool(_EVAL_RECORDS.value):
-        raise command.UsageError("--eval_every and --eval_records go together")
-    if _PATIENCE.value and not _EVAL_EVERY.value:
-        raise command.UsageError("--patience needs --eval_every and --eval_records")
-    if _CHECKPOINT_DIR.value and _EVAL_EVERY.value:
+    training_flags.check()
+    if _CHECKPOINT_DIR.value and flags.FLAGS.eval_every:
         raise command.UsageError("--checkpoint_dir only evaluates; --eval_every evaluates while training")
     with_codec = {"--codec_regime": _REGIME.value, "--codec_beta": _BETA.value}
     if _CODEC.value is None and (any(value is not None for value in with_codec.values()) or _LMBDA.value):
@@ -132,10 +86,10 @@ def _check_flags():
         for name, value in with_codec.items():
             if value is None:
                 raise command.UsageError(f"{name} is missing: --codec_model needs it")
-        if _EVAL_EVERY.value or _CHECKPOINT_DIR.value:
+        if flags.FLAGS.eval_every or _CHECKPOINT_DIR.value:
             raise command.UsageError("--codec_model only trains, as the rate that counts is that of real streams: "
                                      "make record sets with MODEL_DIR/codec, then run tools.evaluate on them")
-        if _PRECISION.value != "float32" or _WORKERS.value > 1:
+        if flags.FLAGS.mixed_precision != "float32" or flags.FLAGS.num_workers > 1:
             raise command.UsageError("--codec_model: on one machine and in float32 alone")
 
 
@@ -146,20 +100,6 @@ def _codec():
     from tfod_compress.training import codec_tuning
 
     return codec_tuning.CodecTuning(codec_tuning.one_model(_CODEC.value), _REGIME.value, _BETA.value, _LMBDA.value)
-
-
-def _hparams():
-    """{name: value} of --hparams; numbers as numbers."""
-    found = {}
-    for item in _HPARAMS.value:
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip():
-            raise command.UsageError(f"--hparams {item!r}: give name=value")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            found[name.strip()] = value.strip()
-    return found
 
 
 def entry():

@@ -45,7 +45,7 @@ def test_predictions_of_any_program_are_measured(records, tmp_path, run_tool):
     assert result["bpp"] == pytest.approx(8 * result["coded_bytes"] / result["pixels"])
 
 
-def test_models_of_other_tasks_are_refused_in_one_line(records, tmp_path, run_tool):
-    process = run_tool("evaluate", "--checkpoint", tmp_path, "--records", records, "--output", tmp_path / "x")
+def test_what_is_for_detectors_is_refused_in_one_line(records, tmp_path, run_tool):
+    process = run_tool("evaluate", "--saved_model", tmp_path, "--records", records, "--output", tmp_path / "x")
     assert process.returncode == 1 and process.stderr.count("\n") == 1
     assert "is of classification" in process.stderr and "predictions.json" in process.stderr

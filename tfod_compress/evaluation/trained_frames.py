@@ -12,6 +12,7 @@ import re
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
+from tfod_compress.tasks.classification import params_file
 from tfod_compress.tasks.detection.config import pipeline_config
 
 
@@ -89,17 +90,52 @@ def of_config(config) -> TrainedFrames:
     Raises:
       InputError: a pipeline.config on the way cannot be read.
     """
+    return _of_chain(config, lambda config: config.train_input_reader.tf_record_input_reader.input_path,
+                     lambda config: config.train_config.fine_tune_checkpoint, "pipeline.config", pipeline_config.read)
+
+
+def of_classifier(folder: str | pathlib.Path) -> TrainedFrames:
+    """As `of_checkpoint`, for the folder of a classifier; a published one's frames nobody has.
+
+    Raises:
+      InputError: a params.yaml on the way cannot be read.
+    """
+    path = pathlib.Path(folder) / params_file.NAME
+    return of_params(params_file.read(path)) if path.is_file() else TrainedFrames({}, ())
+
+
+def of_params(params: dict) -> TrainedFrames:
+    """As `of_config`, for the fields of a params.yaml."""
+    def patterns(params):
+        found = params.get("task", {}).get("train_data", {}).get("input_path") or []
+        return [found] if isinstance(found, str) else found
+
+    return _of_chain(params, patterns, lambda params: params.get("task", {}).get("init_checkpoint"), params_file.NAME,
+                     params_file.read)
+
+
+def _of_chain(config, patterns, start, name, read):
+    """The frames of a config and of those that it starts from.
+
+    Args:
+      config: the first one, of any kind.
+      patterns: gives a config's patterns of TFRecord files.
+      start: gives the checkpoint that it starts from, or nothing.
+      name: of the config's file in a model's folder.
+      read: reads it.
+    """
     frames, unknown, seen = {}, [], set()
     while config is not None:
-        for folder, splits in _folders(config.train_input_reader.tf_record_input_reader.input_path).items():
+        for folder, splits in _folders(patterns(config)).items():
             try:
                 for key in _rows(folder, splits):
                     frames.setdefault(key, str(folder))
             except InputError:
                 unknown.append(str(folder))
-        start = config.train_config.fine_tune_checkpoint
-        path = pathlib.Path(start).resolve().parent / "pipeline.config" if start else None
-        config = pipeline_config.read(path) if path and path not in seen and path.is_file() else None
+        checkpoint = start(config)
+        path = pathlib.Path(checkpoint).resolve() if checkpoint else None
+        path = path and (path if path.is_dir() else path.parent) / name
+        config = read(path) if path and path not in seen and path.is_file() else None
         seen.add(path)
     return TrainedFrames(frames, tuple(dict.fromkeys(unknown)))
 

@@ -6,6 +6,7 @@ import pathlib
 
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks import record_sets
 from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.training import records
 
@@ -37,6 +38,7 @@ def frames(config, path, steps):
     for folder in sorted({pathlib.Path(name).parent for name in files}):
         if (folder / "manifest.json").is_file():
             record_set = RecordSet(folder)
+            record_sets.require(record_set, "detection")
             label_maps.check(config, path, record_set)
             label_map = label_map or dict(record_set.label_map)
     if label_map and max(label_map) > classes:

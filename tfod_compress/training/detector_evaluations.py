@@ -24,7 +24,7 @@ class DetectorEvaluations(Evaluations):
     """
 
     task = tasks.get("detection")
-    config = "pipeline.config"
+    files = ("pipeline.config",)
 
     def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
         self._config, self._config_path, self.detector = config, config_path, None
@@ -35,8 +35,8 @@ class DetectorEvaluations(Evaluations):
 
     def results(self, model, step, prefix):
         if self.detector is None:
-            self.detector = SharedDetector(self.model_dir / self.config, model)
-        return evaluation.evaluate(self.model_dir / self.config, prefix, self.sets, self.folder(step),
+            self.detector = SharedDetector(self.model_dir / "pipeline.config", model)
+        return evaluation.evaluate(self.model_dir / "pipeline.config", prefix, self.sets, self.folder(step),
                                    detector=self.detector)
 
     def pictures(self, step, record_set):

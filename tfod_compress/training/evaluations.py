@@ -25,7 +25,7 @@ class Evaluations(abc.ABC):
 
     Attributes:
       task: whose metrics they are.
-      config: name of the file in the run's folder that a model is built from.
+      files: names of the files in the run's folder that a model is built from.
 
     Raises:
       InputError: no such metric or record set; a set lacks val frames, has other classes, or val frames that the run
@@ -33,7 +33,7 @@ class Evaluations(abc.ABC):
     """
 
     task: tasks.Task
-    config: str
+    files: tuple[str, ...]
 
     def __init__(self, model_dir, record_sets, best_metric, patience, trained):
         self.model_dir, self.patience = pathlib.Path(model_dir), patience
@@ -133,7 +133,8 @@ class Evaluations(abc.ABC):
         for path in sorted(prefix.parent.glob(f"{prefix.name}.*"), key=lambda path: path.suffix == ".index"):
             with open(path, "rb") as source, atomic_file(folder / path.name) as copy:
                 shutil.copyfileobj(source, copy)
-        shutil.copyfile(self.model_dir / self.config, folder / self.config)
+        for name in self.files:
+            shutil.copyfile(self.model_dir / name, folder / name)
         with atomic_file(folder / "checkpoint", "w") as file:
             file.write(f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n')
         write_json(folder / "best.json", {"step": step, "record_set": self.best_of, "metric": self.metric,

@@ -29,10 +29,14 @@ def of_training(detector, frames, order, step):
     found = []
     for number, image in enumerate(features["image"].numpy()):
         count = int(labels["num_groundtruth_boxes"][number])
-        rgb = (image - image.min()) * (255 / max(float(np.ptp(image)), 1e-6))
-        found.append((rgb.astype(np.uint8), labels["groundtruth_boxes"][number, :count].numpy(),
+        found.append((stretched(image), labels["groundtruth_boxes"][number, :count].numpy(),
                       1 + labels["groundtruth_classes"][number, :count].numpy().argmax(axis=1)))
     return found
+
+
+def stretched(image):
+    """Any float [H, W, 3] as uint8: its least value black, its greatest white."""
+    return ((image - image.min()) * (255 / max(float(np.ptp(image)), 1e-6))).astype(np.uint8)
 
 
 def of_evaluation(record_set, folder, threshold=0.3):

@@ -1,4 +1,4 @@
-"""The records that a detector is trained on: where each lies, and what is labelled in it. No TensorFlow.
+"""The records that a model is trained on: where each lies, and what is labelled in it. No TensorFlow.
 
 Reading them once, checksums and labels but no pictures, finds before step 0 what else would hang or mislead a run,
 and afterwards any record can be read at any time, so that the order of the frames needs no shuffle buffer.
@@ -27,7 +27,7 @@ class Frames:
       files: [path].
       file: int32 [N], which of the files each is in; offset: int64 [N], where its data begin; length: int64 [N].
       source_ids: [N] texts.
-      boxes: int32 [N, C], how many boxes each frame has of each class; column c is class id c + 1.
+      boxes: int32 [N, C], how many boxes (or other labels) each frame has of each class; column c is class id c + 1.
     """
 
     files: list
@@ -58,52 +58,15 @@ class Frames:
                       [self.source_ids[index] for index in kept], self.boxes[kept])
 
 
-def scan(files, label_map, classes):
-    """Reads and checks the labels of every record.
+def boxes_of(data, ids, classes):
+    """(source id, int32 [classes], boxes of each class) of a detector's record; ValueError says what is wrong with it.
 
     Args:
-      files: TFRecord files.
-      label_map: {class id: name}.
-      classes: the detector's number of classes.
-
-    Returns:
-      Frames.
-
-    Raises:
-      InputError: a file is missing, empty, cut off or damaged; a record is no labelled frame, has a class id
-        outside of 1..classes, a class text that the label map gives another id, or a box that is none.
+      data: a serialised tf.train.Example.
+      ids: {name: class id} of the label map.
+      classes: the model's number of classes.
     """
-    ids = {name: number for number, name in label_map.items()}
-    places, source_ids, boxes = [], [], []
-    done = shown = 0
-    with Bar("checking records", sum(os.path.getsize(path) for path in files) // MEGABYTE, "MB") as bar:
-        for number, path in enumerate(files):
-            offset = 0
-            for index, data in enumerate(read_records(path)):
-                try:
-                    source_id, counts = _labels(data, ids, classes)
-                except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-                    raise InputError(f"{path}: record {index}: {_reason(error)}; make the record set again") from error
-                places.append((number, offset + HEADER, len(data)))
-                source_ids.append(source_id)
-                boxes.append(counts)
-                offset += HEADER + len(data) + FOOTER
-                if (done + offset) // MEGABYTE > shown:
-                    shown = (done + offset) // MEGABYTE
-                    bar.update(shown, f"{len(places)} frames")
-            done += offset
-    if not places:
-        raise InputError(f"{files[0]}: the records are empty; make the record set again")
-    file, offset, length = (np.array(column, np.int64) for column in zip(*places, strict=True))
-    return Frames(list(map(str, files)), file.astype(np.int32), offset, length, source_ids, np.stack(boxes))
-
-
-def _labels(data, ids, classes):
-    """(source id, int32 [classes]) of a record; ValueError says what is wrong with it."""
-    features = wire.parse(data)
-    if not features.get("image/encoded"):
-        raise ValueError("it holds no picture (image/encoded)")
-    name = (features.get("image/source_id") or features.get("image/filename") or [b"?"])[0].decode()
+    features, name = _frame(data)
     edges = [np.array(features.get(key, ()), np.float32) for key in EDGES]
     numbers = list(features.get("image/object/class/label", ()))
     texts = [text.decode() for text in features.get("image/object/class/text", ())]
@@ -130,6 +93,71 @@ def _labels(data, ids, classes):
     if (ymax < ymin).any() or (xmax < xmin).any():
         raise ValueError(f"{name}: a box ends before it begins")
     return name, np.bincount(np.array(found, np.int64) - 1, minlength=classes).astype(np.int32)
+
+
+def class_of(data, ids, classes):
+    """As `boxes_of`, of a classifier's record: one of the counts is 1."""
+    features, name = _frame(data)
+    numbers, texts = (list(features.get(f"image/class/{key}", ())) for key in ("label", "text"))
+    if len(numbers) != 1:
+        raise ValueError(f"{name}: it has {len(numbers)} classes (image/class/label), not one")
+    number, = numbers
+    if number not in ids.values() or not 1 <= number <= classes:
+        raise ValueError(f"{name}: class id {number} is not in the label map")
+    for text in texts:
+        if ids.get(text.decode()) != number:
+            raise ValueError(f"{name}: class {text.decode()!r} has id {number}, but the label map says "
+                             f"{ids.get(text.decode(), 'nothing of it')}")
+    return name, (np.arange(1, classes + 1) == number).astype(np.int32)
+
+
+def scan(files, label_map, classes, labels_of=boxes_of):
+    """Reads and checks the labels of every record.
+
+    Args:
+      files: TFRecord files.
+      label_map: {class id: name}.
+      classes: the model's number of classes.
+      labels_of: `boxes_of` or `class_of`.
+
+    Returns:
+      Frames.
+
+    Raises:
+      InputError: a file is missing, empty, cut off or damaged; a record is no labelled frame, has a class id
+        outside of 1..classes, a class text that the label map gives another id, or a box that is none.
+    """
+    ids = {name: number for number, name in label_map.items()}
+    places, source_ids, boxes = [], [], []
+    done = shown = 0
+    with Bar("checking records", sum(os.path.getsize(path) for path in files) // MEGABYTE, "MB") as bar:
+        for number, path in enumerate(files):
+            offset = 0
+            for index, data in enumerate(read_records(path)):
+                try:
+                    source_id, counts = labels_of(data, ids, classes)
+                except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+                    raise InputError(f"{path}: record {index}: {_reason(error)}; make the record set again") from error
+                places.append((number, offset + HEADER, len(data)))
+                source_ids.append(source_id)
+                boxes.append(counts)
+                offset += HEADER + len(data) + FOOTER
+                if (done + offset) // MEGABYTE > shown:
+                    shown = (done + offset) // MEGABYTE
+                    bar.update(shown, f"{len(places)} frames")
+            done += offset
+    if not places:
+        raise InputError(f"{files[0]}: the records are empty; make the record set again")
+    file, offset, length = (np.array(column, np.int64) for column in zip(*places, strict=True))
+    return Frames(list(map(str, files)), file.astype(np.int32), offset, length, source_ids, np.stack(boxes))
+
+
+def _frame(data):
+    """({key: values}, source id) of a record with a picture."""
+    features = wire.parse(data)
+    if not features.get("image/encoded"):
+        raise ValueError("it holds no picture (image/encoded)")
+    return features, (features.get("image/source_id") or features.get("image/filename") or [b"?"])[0].decode()
 
 
 def _reason(error):

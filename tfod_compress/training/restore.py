@@ -64,6 +64,16 @@ def parts_from(model, checkpoint, objects, field):
     return _rest(model, held, ", ".join(objects))
 
 
+def other_shapes(checkpoint, objects):
+    """[(shape in the checkpoint, shape here)] of those variables of some parts that do not fit; see `parts_from`."""
+    prefix = latest_checkpoint(checkpoint)
+    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    root = tf.train.Checkpoint(**objects)
+    here = {variable.ref(): variable.shape.as_list() for part in objects.values() for variable in part.variables}
+    return [(shapes[key], here[reference]) for reference, key in _held(prefix, root).items()
+            if reference in here and shapes[key] != here[reference]]
+
+
 @contextlib.contextmanager
 def _changed(model, prefix, field):
     """Raises InputError where nothing of a model changed meanwhile."""

@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
+from tfod_compress.tasks import record_sets
 from tfod_compress.tasks.checkpoints import latest_checkpoint
 from tfod_compress.tasks.detection.config import anchors, changes, checks
 
@@ -98,6 +99,7 @@ def make(detector, records, output, *, checkpoint=None, checkpoint_type=None, ba
       InputError: template, record set, checkpoint or override does not fit.
     """
     record_set = RecordSet(records)
+    record_sets.require(record_set, "detection")
     config = template(detector)
     usual = config.train_config.batch_size
     model = getattr(config.model, config.model.WhichOneof("model"))
