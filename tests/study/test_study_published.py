@@ -157,7 +157,7 @@ def test_the_documented_example_runs(demo_records, tmp_path, run_tool):
     """OpenCV's pedestrian detector, out of docs/outside_detectors.md."""
     text = (ROOT / "docs" / "outside_detectors.md").read_text()
     script = re.search(r"Save as `hog.py`:\n\n```python\n(.*?)```", text, re.DOTALL)[1]
-    label_map = re.search(r"as `hog.pbtxt`:\n\n```\n(.*?)```", text, re.DOTALL)[1]
+    label_map = re.search(r"as `hog.pbtxt`:\n\n```\w*\n(.*?)```", text, re.DOTALL)[1]
     (tmp_path / "hog.py").write_text(script)
     (tmp_path / "hog.pbtxt").write_text(label_map)
     done = run_tool("evaluate", "--detector_command", f"{sys.executable} {tmp_path}/hog.py {{frames}} {{output}}",
