@@ -43,7 +43,7 @@ def evaluate(checkpoint, record_sets, output, *, split="val", batch_size=32, all
     ready = functools.cache(model.load)
 
     def found(record_set, truth, split):
-        return _scores(ready(), record_set, split, truth, batch_size)
+        return scores(ready(), record_set, split, truth, batch_size)
 
     def match(record_set):
         return classes.match(model.class_names, record_set.label_map, model.folder, record_set.path)
@@ -63,8 +63,14 @@ def evaluate_several(checkpoints, record_sets, output, **options) -> list:
             for result in evaluate(checkpoint, record_sets, pathlib.Path(output) / name, **options).values()]
 
 
-def _scores(predictor, record_set, split, truth, batch_size):
-    """float32 [I, C] of a truth's images; pictures of one size that follow each other are run together."""
+def scores(predictor, record_set, split, truth, batch_size) -> np.ndarray:
+    """A Predictor's scores, float32 [I, C], of a truth's images, which are those of a split or some of them.
+
+    Pictures of one size that follow each other are run together, up to `batch_size`.
+
+    Raises:
+      InputError: a picture is damaged.
+    """
     index, rows = truth.image_index, {}
     waiting, names = [], []
 

@@ -205,14 +205,16 @@ def metrics_from(detections, ground_truth, output, *, split="val", score_thresho
     Raises:
       InputError: the files are missing, malformed, or do not belong together.
     """
-    if pathlib.Path(ground_truth).is_dir() and RecordSet(ground_truth).task.name != _TASK.name:
-        return _of_predictions(detections, RecordSet(ground_truth), output, split)
-    everything = metrics.load_ground_truth(ground_truth, split)
+    record_set = RecordSet(ground_truth) if pathlib.Path(ground_truth).is_dir() else None
+    if record_set and record_set.task.name != _TASK.name:
+        return _of_predictions(detections, record_set, output, split)
+    everything = (metrics.record_set_ground_truth(record_set, split) if record_set else
+                  metrics.load_ground_truth(ground_truth, split))
     truth, (found,) = metrics.load_together([detections], everything)
     size = {"bpp": None, "coded_bytes": None, "pixels": int(truth.sizes.prod(axis=1).sum())}
     name = pathlib.Path(ground_truth).name
-    if pathlib.Path(ground_truth).is_dir():
-        size = results.coded_size(RecordSet(ground_truth), split, truth)
+    if record_set:
+        size = results.coded_size(record_set, split, truth)
     more = {"classes": classes.beside(detections)} if truth is not everything else {}
     more |= {"dropped_detections": found.dropped} if found.dropped else {}
     result = {"record_set": name, "checkpoint": None, "detections": str(detections), "split": split, **size,

@@ -2,7 +2,9 @@
 
 import importlib
 
-DEFAULT = "detection"  # of manifests that name none
+from tfod_compress.support import formats
+
+DEFAULT = formats.TASK
 
 
 def find(name=DEFAULT):

@@ -7,6 +7,7 @@ from tfod_compress.support.errors import InputError
 
 FORMAT = 1
 KEY = "format"
+TASK = "detection"  # of files that name no task
 
 
 def check(content: dict, path):

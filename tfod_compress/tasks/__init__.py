@@ -2,12 +2,13 @@
 
 import importlib
 
+from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.base import Metric, Task
 
 __all__ = ["DEFAULT", "TASKS", "Metric", "Task", "get"]
 
-DEFAULT = "detection"
+DEFAULT = formats.TASK
 TASKS = {
     "detection": "tfod_compress.tasks.detection.task:Detection",
     "classification": "tfod_compress.tasks.classification.task:Classification",

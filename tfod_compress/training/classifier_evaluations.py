@@ -1,16 +1,15 @@
 """Evaluation of a classifier while it trains."""
 
-import itertools
-
 import numpy as np
 
 from tfod_compress import tasks
-from tfod_compress.records import wire
-from tfod_compress.records.framing import read_records
+from tfod_compress.evaluation import classifiers
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
 from tfod_compress.tasks import record_sets
-from tfod_compress.tasks.classification import inputs, model, params_file, trained
+from tfod_compress.tasks.classification import model, params_file, trained
+from tfod_compress.tasks.classification.predictions import KEPT
+from tfod_compress.tasks.classification.truth import Predictions
 from tfod_compress.training.evaluations import Evaluations
 
 BATCH = 64  # pictures run together; changes no number
@@ -54,29 +53,9 @@ class ClassifierEvaluations(Evaluations):
 
     def _accuracies(self, record_set):
         """{metric: {"value": float}} and the number of images of a record set's val frames."""
-        ids, ranks = [], []
-        for labels, pictures in _batches(record_set):
-            scores = self._predictor.predict(pictures)
-            columns = self._predictor.class_ids.searchsorted(labels)
-            own = scores[np.arange(len(labels)), columns][:, np.newaxis]
-            earlier = np.arange(scores.shape[1]) < columns[:, np.newaxis]  # of equal scores the lower id comes first
-            ranks += ((scores > own) | ((scores == own) & earlier)).sum(axis=1).tolist()
-            ids += labels
-        first, ids = np.array(ranks) == 0, np.array(ids)
-        per_class = [first[ids == number].mean() for number in np.unique(ids)]
-        values = {"top1": first.mean(), "top5": (np.array(ranks) < 5).mean(), "mean_class_accuracy": np.mean(per_class)}
-        return {"images": len(ids), **{name: {"value": float(value)} for name, value in values.items()}}
-
-
-def _batches(record_set):
-    """Yields ([class id], uint8 [B, H, W, 3]) of val frames; those of one size that follow each other come together."""
-    def frames():
-        for path in record_set.files("val"):
-            for data in read_records(path):
-                features = wire.parse(data)
-                yield features[inputs.LABEL][0], inputs.decode(features[inputs.IMAGE][0]).numpy()
-
-    for _, alike in itertools.groupby(frames(), key=lambda frame: frame[1].shape):
-        while chunk := list(itertools.islice(alike, BATCH)):
-            labels, pictures = zip(*chunk, strict=True)
-            yield list(map(int, labels)), np.stack(pictures)
+        truth = self.task.ground_truth(record_set, "val")
+        scores = classifiers.scores(self._predictor, record_set, "val", truth, BATCH)
+        predicted = Predictions.of_scores(scores, self._predictor.class_ids, KEPT)
+        scorer, ones = self.task.scorer(truth, predicted), np.ones((1, len(truth.image_ids)))
+        return {"images": len(truth.image_ids), **{
+            metric.key: {"value": float(scorer.value(metric.scorer, ones)[0])} for metric in self.task.metrics}}
