@@ -34,7 +34,8 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "How many commands run at once, each wit
                              lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", None, "Another seed for synthetic frames and training, instead of the file's.")
 _FRAMES = flags.DEFINE_string("frames", None, "Folder of frames, instead of the file's data.")
-_LABELS = flags.DEFINE_string("labels", None, "Their labels, instead of the file's data.")
+_LABELS = flags.DEFINE_string("labels", None, "Their labels, likewise; of classification, without them the folders "
+                              "of the frames are the classes.")
 _FORMAT = flags.DEFINE_string("label_format", None, "Of the labels, likewise; without either, by content.")
 _LABEL_MAP = flags.DEFINE_string("label_map", None, "The classes, likewise: lmu, coco, voc, kitti, a label_map.pbtxt, "
                                  "or auto for the names that the labels have.")
@@ -47,12 +48,14 @@ _UNLABELLED = flags.DEFINE_enum("unlabelled", None, ["fail", "skip", "negative"]
 def main(arguments):
     if len(arguments) != 1:
         raise command.UsageError("give one study file, such as pipeline_configs/studies/demo.yaml")
-    if bool(_FRAMES.value) != bool(_LABELS.value):
+    if _LABELS.value and not _FRAMES.value:
         raise command.UsageError("--frames and --labels go together")
     points = _slice()
-    from tfod_compress import study
+    from tfod_compress import study, tasks
 
     plan = study.read(arguments[0])
+    if _FRAMES.value and not _LABELS.value and tasks.get(plan.task).labels:
+        raise command.UsageError("--frames and --labels go together")
     plan = study.with_data(plan, frames=_FRAMES.value, labels=_LABELS.value, label_format=_FORMAT.value,
                            label_map=_LABEL_MAP.value, class_map=_CLASS_MAP.value, names=_NAMES.value,
                            unlabelled=_UNLABELLED.value)

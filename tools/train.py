@@ -23,7 +23,8 @@ from absl import flags
 from tools import command, training_flags
 
 _EXPERIMENT = flags.DEFINE_string("experiment", None, "The experiment's name, such as resnet_imagenet.", required=True)
-_CONFIG = flags.DEFINE_multi_string("config_file", [], "A YAML file of fields over the experiment's; may be repeated.")
+_CONFIG = flags.DEFINE_multi_string("config_file", [], "A YAML file of fields over the experiment's, "
+                                   "or the name of one in pipeline_configs/classifiers; may be repeated.")
 _OVERRIDE = flags.DEFINE_string("params_override", "", "Fields over those: a.b=value,... or YAML.")
 _RECORDS = flags.DEFINE_string("records", None, "The record set to train on; else task.train_data.input_path.")
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "The folder for checkpoints and logs.", required=True)

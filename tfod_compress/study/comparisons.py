@@ -3,7 +3,7 @@
 import hashlib
 
 from tfod_compress.statistics import jackknife
-from tfod_compress.study.schema import PUBLISHED
+from tfod_compress.study.regimes import PUBLISHED
 
 METHOD = "jackknife"  # part of what a comparison was made from; earlier ones were resampled
 

@@ -12,12 +12,13 @@ import time
 
 import yaml
 
+from tfod_compress import tasks
 from tfod_compress.labels import label_map
 from tfod_compress.labels.classes import AUTO
 from tfod_compress.study import one_split, stamps
 from tfod_compress.study.estimates import describe
 from tfod_compress.study.graph import chosen, graph
-from tfod_compress.study.published import check_published
+from tfod_compress.study.regimes import PUBLISHED
 from tfod_compress.study.results import write_results
 from tfod_compress.support import locks
 from tfod_compress.support.errors import InputError
@@ -55,18 +56,20 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
             say(line)
         return []
     if not study.data.make and not study.data.frames:
-        raise InputError("the study names no frames: give --frames and --labels, or set them in its data; "
-                         "--scale smoke makes its own")
+        both = "--frames and --labels, or set them" if tasks.get(study.task).labels else "--frames, or set it"
+        raise InputError(f"the study names no frames: give {both} in its data; --scale smoke makes its own")
     named = (study.data.label_map, study.data.class_map, study.data.names)
     for path in filter(None, (study.data.frames, study.data.labels, *named)):
         if path in named and path in (AUTO, *label_map.shipped()):
             continue
         if not pathlib.Path(path).exists():
             raise InputError(f"{path}: no such file or folder; it is named by the study's data")
-    check_published(study)
+    _check_there(study)
     slots = _slots(jobs, say)
     for node in nodes:
         stamps.read(workdir, node, digests[node.name])  # other settings are told before anything runs
+    if any(node.name.startswith("train ") and stamps.missing(node) for node in nodes):
+        study.kind.check_trainings(study)
     workdir.mkdir(parents=True, exist_ok=True)
     with atomic_file(workdir / "study.yaml", "w") as file:
         yaml.safe_dump(study.model_dump(mode="json"), file, sort_keys=False)
@@ -77,6 +80,16 @@ def run(study, workdir, *, dry_run=False, points=None, jobs=1, say=print):
                 write_results(study, workdir, everything, problems)
                 return problems
         time.sleep(TICK_SECONDS)
+
+
+def _check_there(study):
+    """Raises InputError where a model that is taken as it is, and not fetched, is not there."""
+    for entry in study.detectors:
+        if PUBLISHED in study.regimes_of(entry):
+            try:
+                study.kind.check_there(entry)
+            except InputError as error:
+                raise InputError(f"{tasks.get(study.task).model} {entry.name}: {error}") from error
 
 
 def _slots(jobs, say):

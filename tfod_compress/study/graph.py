@@ -1,25 +1,24 @@
 """The graph of commands that makes a study's points.
 
-    frames -> record sets ----------> config -> training -> evaluation of one model on all its record sets
+    frames -> record sets ----------> (config ->) training -> evaluation of one model on all its record sets
               checkpoint from the zoo ---^  ^--- for fine-tuning, the training of the off-the-shelf model
 
     lossless record set -> learned codec -> its record sets          (a codec that the study trains)
     config -> training with a codec in front -> record set of the tuned codec -> evaluation on it
 
-    record sets, checkpoint from the zoo -> evaluation of a published detector, as it is
+    record sets, checkpoint from the zoo -> evaluation of a published model, as it is
+
+What a model's own commands are is its task's affair (`kinds`).
 """
 
 import pathlib
 
 from tfod_compress import tasks
-from tfod_compress.study import codec_nodes, published
+from tfod_compress.study import codec_nodes
+from tfod_compress.study.kinds import Job
 from tfod_compress.study.nodes import Item, Node
 from tfod_compress.study.points import by_model, model_name
-from tfod_compress.study.reading import is_zoo_name
-from tfod_compress.study.schema import LEARNED, PUBLISHED, TUNED
-from tfod_compress.tasks.detection.config import pipeline_config
-
-CHECKPOINTS = pathlib.Path("checkpoints")  # of the zoo; shared by all studies
+from tfod_compress.study.regimes import LEARNED, PUBLISHED, TUNED
 
 
 def graph(study, workdir):
@@ -41,34 +40,31 @@ def graph(study, workdir):
     learned = codec_nodes.trained(study, workdir, given, makers)
     makers |= {item.result.parent.name: node.name for node in learned for item in node.items}
     nodes += learned
-    fetched = {}
-    for detector in study.detectors:
-        if detector.checkpoint and is_zoo_name(detector.checkpoint) and detector.checkpoint not in fetched:
-            folder = CHECKPOINTS / detector.checkpoint
-            nodes.append(Node(f"checkpoint {detector.checkpoint}", "fetch_checkpoint",
-                              (detector.checkpoint, "--output", folder), result=folder / "conversion.json"))
-            fetched[detector.checkpoint] = nodes[-1].name
-    for model, rows in by_model(study).items():
-        nodes += _model_nodes(study, workdir, model, rows, given, makers, fetched)
+    fetching = {node.name: node for detector in study.detectors if (node := study.kind.fetching(detector))}
+    nodes += fetching.values()
+    for rows in by_model(study).values():
+        nodes += _model_nodes(study, workdir, rows, given, makers)
     return nodes
 
 
 def _frames_node(study, workdir):
-    make = study.data.make
+    make, task = study.data.make, tasks.get(study.task)
     extra = [part for name, value in make.flags.items() for part in (f"--{name}", value)]
+    extra += [] if task.name == tasks.DEFAULT else ["--task", task.name]
     return Node(
         "frames", "make_demo_frames",
         ("--output", workdir / "data", "--count", make.count, "--size", make.size, "--broken", make.broken,
-         "--seed", make.seed, *extra), result=workdir / "data" / "labels",
+         "--seed", make.seed, *extra), result=workdir / "data" / ("labels" if task.labels else "frames"),
         work=(f"frames {make.size}", make.count, "frames"))
 
 
 def _frames_given(study, workdir):
     """`codec_nodes.Given` of all commands that make record sets."""
     data, split = study.data, study.split
-    frames, labels, pixels, needs = data.frames or "FRAMES", data.labels or "LABELS", None, ()
+    has_labels = tasks.get(study.task).labels
+    frames, labels, pixels, needs = data.frames or "FRAMES", data.labels or (has_labels and "LABELS"), None, ()
     if data.make:
-        frames, labels, needs = workdir / "data" / "frames", workdir / "data" / "labels", ("frames",)
+        frames, labels, needs = workdir / "data" / "frames", has_labels and workdir / "data" / "labels", ("frames",)
         width, height = map(int, data.make.size.split("x"))
         pixels = data.make.count * width * height
     task = None if study.task == tasks.DEFAULT else study.task
@@ -109,64 +105,36 @@ def _record_nodes(study, workdir, given):
     return nodes
 
 
-def _model_nodes(study, workdir, model, rows, given, makers, fetched):
+def _model_nodes(study, workdir, rows, given, makers):
     """Config, training and evaluation of one model, and where its codec is tuned, the record set of that.
 
     Of what is published, its evaluation alone.
     """
-    row = rows[0]
-    detector = next(one for one in study.detectors if one.name == row.detector)
+    row, kind = rows[0], study.kind
+    entry = next(one for one in study.detectors if one.name == row.detector)
+    fetching = kind.fetching(entry)
+    checkpoint = fetching.result.parent if fetching else getattr(entry, "checkpoint", None)
+    needs = (fetching.name,) if fetching else ()
     if row.regime == PUBLISHED:
-        fetching = fetched.get(detector.checkpoint)
-        checkpoint = CHECKPOINTS / detector.checkpoint if fetching else detector.checkpoint
-        kind = detector.checkpoint or detector.saved_model or detector.command
-        return [_evaluation_node(study, workdir, rows, makers, published.arguments(detector, checkpoint),
-                                 (fetching,) if fetching else (), kind)]
-    steps, changes = study.training_of(detector, row.regime)
-    config, model_dir = workdir / "configs" / f"{model}.config", workdir / "models" / model
-    start, needs = detector.checkpoint, [makers[row.trained_on]]
-    if start in fetched:
-        needs.append(fetched[start])
-        start = CHECKPOINTS / start
+        as_it_is = kind.evaluated_as_it_is(entry, checkpoint)
+        return [_evaluation_node(study, workdir, rows, makers, as_it_is, needs, str(as_it_is[1]))]
+    needs = (makers[row.trained_on], *needs)
     if row.regime in (*TUNED, *LEARNED):
-        base = model_name(detector, "off_the_shelf", study.best, row.seed, row.fold)
-        start = workdir / "models" / base
-        needs.append(f"train {base}")
-    arguments = ["--detector", detector.template, "--records", workdir / "tfrecords" / row.trained_on]
-    arguments += ["--checkpoint", start] if start else []
-    arguments += ["--batch_size", detector.batch_size] if detector.batch_size else []
-    arguments += ["--scale_learning_rate"] if detector.scale_learning_rate else []
-    arguments += ["--fold", row.fold] if row.fold is not None else []
-    for setting in (f"train_config.num_steps: {steps}", *changes):
-        arguments += ["--set", setting]
-    hparams = {name: getattr(row, name) for name in ("detector", "regime", "fold")}
-    hparams = {name: value for name, value in hparams.items() if value is not None}
-    balance = ("--balance_classes",) if study.balance_classes else ()
+        base = model_name(entry, "off_the_shelf", study.best, row.seed, row.fold)
+        checkpoint, needs = workdir / "models" / base, (*needs, f"train {base}")
+    steps, changes = study.training_of(entry, row.regime)
     with_codec = codec_nodes.tuned(study, workdir, row, given) if row.regime in LEARNED else None
     if with_codec:
-        makers = {**makers, model: with_codec.records.name}
-    kind = " ".join([detector.template, *changes, *([f"batch {detector.batch_size}"] if detector.batch_size else [])])
-    result, train_needs = {"result": model_dir / "checkpoint"}, (f"config {model}",)
-    arguments_of_training = ["--pipeline_config_path", config, "--model_dir", model_dir, "--seed", row.seed,
-                             "--hparams", ",".join(f"{name}={value}" for name, value in hparams.items()), *balance]
-    if with_codec:
-        arguments_of_training += with_codec.flags
-        result, train_needs = {"items": with_codec.results}, (*train_needs, *with_codec.needs)
-        kind = f"{kind} {with_codec.kind}"
-    return [
-        Node(f"config {model}", "make_pipeline_config", (*arguments, "--output", config), tuple(needs), config,
-             templates=(detector.template,)),
-        Node(f"train {model}", "model_main_tf2", tuple(arguments_of_training), train_needs,
-             work=(f"train {kind}", steps, "steps"), **result),
-        *([with_codec.records] if with_codec else []),
-        _evaluation_node(study, workdir, rows, makers, ("--pipeline_config_path", model_dir / "pipeline.config",
-                                                        "--checkpoint", model_dir), (f"train {model}",),
-                         detector.template),
-    ]
+        makers = {**makers, row.model: with_codec.records.name}
+    job = Job(entry, row, workdir / "tfrecords" / row.trained_on, workdir / "configs" / f"{row.model}.config",
+              workdir / "models" / row.model, steps, changes, checkpoint, needs, study.balance_classes, with_codec)
+    return [*kind.train_nodes(job), *([with_codec.records] if with_codec else []),
+            _evaluation_node(study, workdir, rows, makers, kind.evaluated(job), (f"train {row.model}",),
+                             entry.trained_by)]
 
 
 def _evaluation_node(study, workdir, rows, makers, arguments, needs, kind):
-    """Evaluation of one model, the detector that `arguments` name, on all its record sets."""
+    """Evaluation of one model, which `arguments` name, on all its record sets."""
     row = rows[0]
     sets = tuple(Item(str(workdir / "tfrecords" / point.record_set),
                       workdir / point.evaluation / "metrics.json", makers[point.record_set]) for point in rows)
@@ -174,8 +142,7 @@ def _evaluation_node(study, workdir, rows, makers, arguments, needs, kind):
     frames = study.data.make and study.split.val_fraction and round(
         study.data.make.count * study.split.val_fraction) * len(rows)
     return Node(f"evaluate {row.model}", "evaluate",
-                (*arguments, *split, "--output", workdir / "evaluations" / row.model,
-                 "--score_threshold", study.evaluation.score_threshold, "--resamples", study.evaluation.resamples),
+                (*arguments, *split, "--output", workdir / "evaluations" / row.model, *study.kind.measured(study)),
                 needs, flag="--records", items=sets, work=(f"evaluate {kind}", frames or None, "frames"))
 
 
@@ -201,8 +168,3 @@ def chosen(nodes, study, index, count):
             node = by_name[name]
             wanted += [*node.needs, *(item.needs for item in node.items if item.needs)]
     return [node for node in nodes if node.name in seen]
-
-
-def template_text(name):
-    """The text of a detector template."""
-    return (pipeline_config.TEMPLATES / f"{name}.config").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ class Node:
       flag: of the items: repeated for each, or once with commas between them (`joined`).
       items: (Item, …)
       work: (kind, amount, unit): what it costs, and with what else that can be compared; amount None if unknown.
-      templates: the detector templates that it reads.
+      reads: ((name, path), …): the templates that it reads, whose content decides its results too.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Node:
     joined: bool = False
     items: tuple = ()
     work: tuple = ("", None, "")
-    templates: tuple = ()
+    reads: tuple = ()
 
     @property
     def command(self):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfod_compress.study.schema import LEARNED, PUBLISHED, matches
+from tfod_compress.study.regimes import LEARNED, PUBLISHED
+from tfod_compress.study.settings import matches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Point:
       target_bpp: bits per pixel that the quality is found for, or None.
       scale: what the sides are multiplied by before coding.
       detector: its name in the study.
-      template: it is trained by; None of what is published.
-      regime: of schema.Regime.
+      template: or experiment that it is trained by; None of what is published.
+      regime: of regimes.Regime.
       seed: of training; of what is published, the first alone.
       fold: None without folds.
       split: whose frames of the record set are tested on.
@@ -128,7 +129,7 @@ def _point(study, detector, seed, fold, regime, setting, trained_on=None, model=
     model = model or model_name(detector, regime, trained_on, seed, fold)
     return Point(
         codec=setting.codec, quality=setting.quality, record_set=setting.record_set, coder=setting.coder,
-        target_bpp=setting.target_bpp, scale=setting.scale, detector=detector.name, template=detector.template,
+        target_bpp=setting.target_bpp, scale=setting.scale, detector=detector.name, template=detector.trained_by,
         regime=regime, seed=seed, fold=fold, split="val" if fold is None else f"fold{fold}",
         trained_on=trained_on.record_set, steps=study.training_of(detector, regime)[0], model=model,
         evaluation=f"evaluations/{model}/{setting.record_set}")

@@ -5,13 +5,13 @@ import pathlib
 import pydantic
 import yaml
 
-from tfod_compress.study.schema import Study
+from tfod_compress import tasks
+from tfod_compress.study.schema import Study, of_task
 from tfod_compress.support import formats
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection.config import changes as config_changes
-from tfod_compress.tasks.detection.config import pipeline_config
 
 MAX_BYTES = 1 << 20
+MODELS = "models"  # what the key `detectors` may be called
 SHOWN = 3  # problems
 
 
@@ -27,11 +27,11 @@ def read(path):
     Raises:
       InputError: not YAML, or not a study; the message names file, line, key and what is allowed.
     """
-    return parse(Study, path)
+    return parse(Study, path, _of_its_task)
 
 
-def parse(model, path):
-    """As `read`, for any model of schema.Strict."""
+def parse(model, path, choose=None):
+    """As `read`, for any model of schema.Strict; `choose` takes (model, content) and gives those to validate."""
     path = pathlib.Path(path)
     try:
         data = path.read_bytes()
@@ -47,19 +47,32 @@ def parse(model, path):
         raise InputError(f"{path}: not a study: lines such as \"title: …\" are missing")
     formats.check(content, path)
     try:
+        model, content = choose(model, content) if choose else (model, content)
         found = model.model_validate(content)
     except pydantic.ValidationError as error:
         raise InputError(_told(path, tree, error)) from None
     if isinstance(found, Study):
-        _check_templates(found, path, tree)
+        def refuse(at, text, message):
+            line = text and _line_of_text(tree, text) or _line(tree, _as_written(tree, at))
+            raise InputError(f"{path}:{line}: {message}")
+
+        found.kind.check_entries(found, refuse)
     return found
+
+
+def _of_its_task(_, content):
+    """(Study of the file's task, content with the name `detectors` for its models)."""
+    if MODELS in content and "detectors" not in content:
+        content = {"detectors" if name == MODELS else name: value for name, value in content.items()}
+    task = content.get("task", tasks.DEFAULT)
+    return of_task(task if isinstance(task, str) else tasks.DEFAULT), content
 
 
 def _told(path, tree, error):
     """One line: the first problems of a file, by their place in it; what is missing comes after what is wrong."""
     problems = []
     for problem in error.errors():
-        at = (*problem["loc"], *problem.get("ctx", {}).get("at", ()))
+        at = _as_written(tree, (*problem["loc"], *problem.get("ctx", {}).get("at", ())))
         message = problem["msg"].removeprefix("Value error, ")
         missing = problem["type"] == "missing"
         problems.append((missing, _line(tree, at), ".".join(map(str, at)) or "study",
@@ -68,6 +81,12 @@ def _told(path, tree, error):
     told = "".join(f"; line {line}: {where}: {message}" for _, line, where, message in others[:SHOWN - 1])
     more = f" ({len(problems) - SHOWN} more problems)" if len(problems) > SHOWN else ""
     return f"{path}:{line}: {where}: {message}{told}{more}"
+
+
+def _as_written(tree, at):
+    """The path with the name that the file has for its models."""
+    keys = {key.value for key, _ in tree.value} if isinstance(tree, yaml.MappingNode) else ()
+    return (MODELS, *at[1:]) if at[:1] == ("detectors",) and MODELS in keys and "detectors" not in keys else at
 
 
 def _line(tree, at):
@@ -99,41 +118,6 @@ def _refuse_twice(node, path):
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             _refuse_twice(value, path)
-
-
-def _check_templates(study, path, tree):
-    """Every `set` fits its template, and every checkpoint its detector."""
-    for index, detector in enumerate(study.detectors):
-        at = ("detectors", index)
-        for regime in study.regimes_of(detector) if detector.template else ():
-            config = pipeline_config.template(detector.template)
-            _, changes = study.training_of(detector, regime)
-            for text in changes:
-                try:
-                    config_changes.override(config, text)
-                except InputError as error:
-                    raise InputError(f"{path}:{_line_of_text(tree, text) or _line(tree, at)}: "
-                                     f"detector {detector.name}: {error}") from None
-        if detector.checkpoint and is_zoo_name(detector.checkpoint):
-            from tfod_compress.tasks.detection.zoo import catalogue
-
-            at = (*at, "checkpoint")
-            try:
-                archive = catalogue.find(detector.checkpoint)
-            except InputError as error:
-                raise InputError(f"{path}:{_line(tree, at)}: {error}; or give a path") from None
-            if not detector.template:
-                continue
-            model = pipeline_config.template(detector.template).model
-            extractor = getattr(model, model.WhichOneof("model")).feature_extractor.type
-            if not extractor.startswith(archive.extractor):
-                raise InputError(f"{path}:{_line(tree, at)}: {detector.checkpoint} is one of {archive.extractor}, the "
-                                 f"detector {detector.template} has {extractor}")
-
-
-def is_zoo_name(checkpoint):
-    """Whether a checkpoint is named, to be fetched, and not a path."""
-    return "/" not in checkpoint and not pathlib.Path(checkpoint).exists()
 
 
 def _line_of_text(node, text):

@@ -1,5 +1,6 @@
 """A study file: what may stand in it. A mistake is told with its line and the choices, before anything runs."""
 
+import functools
 import pathlib
 import re
 from typing import Annotated, Literal
@@ -10,16 +11,14 @@ import pydantic_core
 from tfod_compress import codecs, tasks
 from tfod_compress.codecs.base import VideoCodec
 from tfod_compress.learned import MODELS
-from tfod_compress.study.detector_schema import PUBLISHED, Detector, FineTuning, Retraining, Training
+from tfod_compress.study import kinds
+from tfod_compress.study.kinds.base import FineTuning, Model, Retraining, Training
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
+from tfod_compress.study.regimes import LEARNED, PUBLISHED, TUNED, Regime
 from tfod_compress.study.settings import STRONGEST, Setting, matches
 from tfod_compress.study.strict import Strict, wrong
 from tfod_compress.support.formats import FORMAT
 
-Regime = Literal["published", "off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft",
-                 "fixed_decoder", "task_decoder"]
-TUNED = ("task_ft", "control_ft")
-LEARNED = ("codec_ft", "joint_ft", "fixed_decoder", "task_decoder")  # these train a codec
 Rate = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]  # bits per pixel
 Fraction = Annotated[float, pydantic.Field(gt=0, le=1)]
 
@@ -51,7 +50,7 @@ class Data(Strict):
     make: MakeFrames | None = None
     frames: str | None = None
     labels: str | None = None
-    label_format: Literal["auto", "voc", "kitti", "coco", "yolo", "csv"] = "auto"
+    label_format: str = "auto"
     label_map: str | None = None
     class_map: str | None = None
     names: str | None = None
@@ -61,8 +60,8 @@ class Data(Strict):
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
-        if bool(self.frames) != bool(self.labels):
-            raise wrong(f"has {'frames' if self.frames else 'labels'} alone; give both frames and labels")
+        if self.labels and not self.frames:
+            raise wrong("has labels alone; give both frames and labels")
         if self.make and self.frames:
             raise wrong("give either make, or both frames and labels", "make")
         return self
@@ -163,7 +162,9 @@ class Records(Strict):
 
 
 class Evaluation(Strict):
-    score_threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
+    """`score_threshold`: of precision, recall and F1, where a task has them."""
+
+    score_threshold: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
     resamples: Annotated[int, pydantic.Field(ge=1000)] = 1000  # has no effect any more; studies that have it stay valid
 
 
@@ -177,14 +178,14 @@ class Study(Strict):
     split: Split
     codecs: list[TrainedCodec] = []
     records: Annotated[list[Records], pydantic.Field(min_length=1)]
-    detectors: Annotated[list[Detector], pydantic.Field(min_length=1)]
+    detectors: Annotated[list[pydantic.SerializeAsAny[Model]], pydantic.Field(min_length=1)]
     regimes: Annotated[list[Regime], pydantic.Field(min_length=1)]
     training: Training = Training()
     retraining: Retraining = Retraining()
     fine_tuning: FineTuning | None = None
     codec_tuning: CodecTuning | None = None
     balance_classes: bool = False
-    evaluation: Evaluation
+    evaluation: Evaluation = Evaluation()
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0, lt=2**31)]], pydantic.Field(min_length=1)] = [0]
 
     @pydantic.field_validator("task")
@@ -199,6 +200,11 @@ class Study(Strict):
         """Studies of detection are written as they were before there were tasks."""
         found = handler(self)
         return {name: value for name, value in found.items() if (name, value) != ("task", tasks.DEFAULT)}
+
+    @property
+    def kind(self):
+        """The kinds.Kind of its models."""
+        return kinds.of(self.task)
 
     @property
     def settings(self):
@@ -237,7 +243,7 @@ class Study(Strict):
         return [regime for regime in self.regimes if detector.takes(regime)]
 
     def training_of(self, detector, regime):
-        """(steps, [setting of the template]) of a Detector in a regime."""
+        """(steps, [setting of its config]) of a Detector in a regime."""
         if regime == PUBLISHED:
             return 0, []
         if regime in LEARNED:
@@ -249,30 +255,40 @@ class Study(Strict):
 
     @pydantic.model_validator(mode="after")
     def _possible(self):
+        self._check_task()
         self._check_records()
         self._check_sequences()
         self._check_codecs()
         self._check_regimes()
-        names = [detector.name for detector in self.detectors]
+        noun, names = tasks.get(self.task).model, [detector.name for detector in self.detectors]
         for index, (name, detector) in enumerate(zip(names, self.detectors, strict=True)):
             if name in names[:index]:
-                raise wrong(f"two detectors are called {name}; give one another name", "detectors", index)
+                raise wrong(f"two {noun}s are called {name}; give one another name", "detectors", index)
             if not matches(self.best, detector.records, self.settings):
                 raise wrong(f"must hold {self.best.record_set}, the best quality", "detectors", index, "records")
             self._check_patterns(detector.records, "detectors", index, "records")
             if not self.regimes_of(detector):
-                raise wrong("has no template to train: give it one, or add published to the regimes"
-                            if not detector.template else
-                            "published takes a detector as it is: give a checkpoint, a saved_model or a command",
-                            "detectors", index)
+                raise wrong(f"has no {self.kind.trained} to train: give it one, or add published to the regimes"
+                            if not detector.trained_by else
+                            f"published takes a {noun} as it is: give {self.kind.as_it_is}", "detectors", index)
             for regime in self.regimes_of(detector):
                 if regime != PUBLISHED and not self.training_of(detector, regime)[0]:
                     where = "fine_tuning" if regime in TUNED else "training"
-                    raise wrong(f"no steps for {regime}: give {where}.steps, or the detector its own", "detectors",
-                                index)
+                    raise wrong(f"no steps for {regime}: give {where}.steps, or the {noun} its own", "detectors", index)
         if len(set(self.seeds)) < len(self.seeds):
             raise wrong("a seed comes twice", "seeds")
         return self
+
+    def _check_task(self):
+        """What the task has a say in."""
+        task = tasks.get(self.task)
+        if self.data.label_format not in task.label_formats:
+            raise wrong(f"no label format {self.data.label_format!r}; for {task.name} there are "
+                        f"{', '.join(task.label_formats)}", "data", "label_format")
+        if self.data.frames and not self.data.labels and task.labels:
+            raise wrong("has frames alone; give both frames and labels", "data")
+        if task.thresholded and self.evaluation.score_threshold is None:
+            raise wrong("is missing: precision, recall and F1 need one", "evaluation", "score_threshold")
 
     def _check_records(self):
         for index, entry in enumerate(self.records):
@@ -330,8 +346,9 @@ class Study(Strict):
             if regime in self.regimes[:index]:
                 raise wrong(f"{regime} comes twice", "regimes", index)
             if not any(detector.takes(regime) for detector in self.detectors):
-                raise wrong("no detector has a checkpoint, a saved_model or a command" if regime == PUBLISHED else
-                            "no detector has a template to train", "regimes", index)
+                noun = tasks.get(self.task).model
+                raise wrong(f"no {noun} has {self.kind.as_it_is}" if regime == PUBLISHED else
+                            f"no {noun} has a {self.kind.trained} to train", "regimes", index)
         if self.split.val_fraction == 1 and (trained or self.codecs):
             raise wrong("leaves no frames to train on", "split", "val_fraction")
         if set(TUNED) & set(self.regimes) and not self.fine_tuning:
@@ -385,3 +402,11 @@ def with_data(study, **given):
         return study
     kept = study.data.model_dump(exclude={"make"} if "frames" in given else set())
     return study.model_copy(update={"data": Data.model_validate({**kept, **given})})
+
+
+@functools.cache
+def of_task(task):
+    """The Study whose models are those of a task; of an unknown one, Study, which refuses it."""
+    entry = kinds.of(task).entry
+    return pydantic.create_model("Study", __base__=Study, __module__=__name__, detectors=(
+        Annotated[list[entry], pydantic.Field(min_length=1)], ...))

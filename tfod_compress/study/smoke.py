@@ -8,10 +8,11 @@ import pydantic
 from tfod_compress.learned import MODELS
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
-from tfod_compress.study.schema import PUBLISHED, Data, Detector, MakeFrames, Records, Split, Strict, Study, matches
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.study.schema import Data, MakeFrames, Records, Split
+from tfod_compress.study.settings import matches
+from tfod_compress.study.strict import Strict
 
-PATH = pipeline_config.TEMPLATES / "smoke.yaml"
+PATH = pathlib.Path(__file__).resolve().parents[2] / "pipeline_configs" / "smoke.yaml"
 
 
 class Small(Strict):
@@ -19,6 +20,22 @@ class Small(Strict):
 
     template: str
     set: list[str] = []
+
+
+class SmallClassifier(Strict):
+    """A classifier that stands for all others."""
+
+    experiment: str
+    config_file: str
+    set: list[str] = []
+
+
+class Pictures(Strict):
+    """Frames of another task than detection."""
+
+    make: MakeFrames
+    max_frames: pydantic.PositiveInt
+    made_split_by: str
 
 
 class Narrow(Strict):
@@ -41,6 +58,8 @@ class Smoke(Strict):
     rates: Annotated[list[pydantic.PositiveFloat], pydantic.Field(min_length=1)]
     trained_on: pydantic.PositiveInt
     detectors: dict[str, Small]
+    classification: Pictures
+    classifier: SmallClassifier
     codecs: Narrow
     steps: pydantic.PositiveInt
 
@@ -59,14 +78,15 @@ def small(study, path=PATH):
       InputError: the file is no such list.
     """
     smoke = parse(Smoke, pathlib.Path(path))
+    frames = getattr(smoke, study.task, smoke)
     records = [_records(entry, smoke) for entry in study.records]
     settings = [setting for entry in records for setting in entry.settings]
     content = {
-        "title": f"Smoke test, whose numbers mean nothing: {study.title}",
-        "data": _data(study.data, smoke), "split": _split(study, smoke), "records": records,
-        "detectors": [one for detector in study.detectors for one in _detectors(study, detector, smoke, settings)],
+        "title": f"Smoke test, whose numbers mean nothing: {study.title}", "task": study.task,
+        "data": _data(study.data, frames), "split": _split(study, smoke, frames), "records": records,
+        "detectors": [one for detector in study.detectors for one in _stand_ins(study, detector, smoke, settings)],
         "regimes": study.regimes, "training": {"steps": smoke.steps}, "balance_classes": study.balance_classes,
-        "evaluation": {"score_threshold": study.evaluation.score_threshold},
+        "evaluation": study.evaluation.model_dump(exclude={"resamples"}),
         "seeds": study.seeds[:2],
         "retraining": {"records": _last(records, study.retraining.records, smoke)},
     }
@@ -75,22 +95,22 @@ def small(study, path=PATH):
     content["codecs"] = [_codec(codec, records, smoke) for codec in study.codecs]
     if study.codec_tuning:
         content["codec_tuning"] = _codec_tuning(study.codec_tuning, records, smoke)
-    return Study.model_validate(content)
+    return type(study).model_validate(content)
 
 
-def _data(data, smoke):
+def _data(data, frames):
     if data.frames:
-        return data.model_copy(update={"max_frames": smoke.max_frames})
-    return Data(make=smoke.make)
+        return data.model_copy(update={"max_frames": frames.max_frames})
+    return Data(make=frames.make)
 
 
-def _split(study, smoke):
+def _split(study, smoke, frames):
     """The study's own kind of split where its frames are named; of made ones, by sequence."""
     own = study.split
     if own.folds:
-        return Split(folds=2, split_by=smoke.made_split_by if not study.data.frames else own.split_by, num_shards=1)
+        return Split(folds=2, split_by=frames.made_split_by if not study.data.frames else own.split_by, num_shards=1)
     if not study.data.frames:
-        return smoke.split.model_copy(update={"split_by": smoke.made_split_by})
+        return smoke.split.model_copy(update={"split_by": frames.made_split_by})
     # A small share of few frames would be none.
     share = own.val_fraction and max(own.val_fraction, smoke.split.val_fraction)
     return own.model_copy(update={"num_shards": 1, "val_fraction": share})
@@ -121,18 +141,11 @@ def _codec_tuning(tuning, records, smoke):
     return CodecTuning(records=last[-1:], betas=tuning.betas[-1:], lmbdas=tuning.lmbdas[-1:], steps=smoke.steps)
 
 
-def _detectors(study, detector, smoke, settings):
-    """What stands for a detector: a small one that is trained, and where it is taken as it is, itself."""
-    kept = [pattern for pattern in detector.records
+def _stand_ins(study, entry, smoke, settings):
+    """What stands for a model: a small one that is trained, and where it is taken as it is, itself."""
+    kept = [pattern for pattern in entry.records
             if any(matches(setting, [pattern], settings) for setting in settings)] or ["*"]
-    regimes = study.regimes_of(detector)
-    if PUBLISHED in regimes:
-        as_it_is = ("name", "checkpoint", "saved_model", "command", "label_map", "class_map", "nms_iou")
-        yield Detector(**{field: getattr(detector, field) for field in as_it_is}, records=kept)
-    if regimes != [PUBLISHED]:
-        kind = pipeline_config.template(detector.template).model.WhichOneof("model")
-        stand_in = smoke.detectors[kind]
-        yield Detector(template=stand_in.template, name=f"{detector.name}-smoke", set=stand_in.set, records=kept)
+    yield from study.kind.stand_ins(entry, study.regimes_of(entry), smoke, kept)
 
 
 def _last(records, patterns, smoke):

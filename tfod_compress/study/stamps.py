@@ -5,10 +5,9 @@ import pathlib
 import re
 
 from tfod_compress import RESULTS_VERSION, __version__
-from tfod_compress.study.graph import template_text
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import read_json, write_json
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.tasks.checkpoints import latest_checkpoint
 
 
 def stamp_path(workdir, node):
@@ -22,7 +21,7 @@ def digests(nodes):
     for node in nodes:
         parts = {"command": node.key, "version of this kit": RESULTS_VERSION,
                  "what it needs": "\0".join(found[name]["all"] for name in node.needs),
-                 **{f"template {name}": template_text(name) for name in node.templates}}
+                 **{f"template {name}": path.read_text(encoding="utf-8") for name, path in node.reads}}
         hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items()}
         found[node.name] = {**hashes, "all": hashlib.sha256("\0".join(hashes.values()).encode()).hexdigest()[:16]}
     return found
@@ -78,7 +77,7 @@ def is_whole(path):
         return read_json(path) is not None
     if path.name == "checkpoint":
         try:
-            pipeline_config.latest_checkpoint(path.parent)
+            latest_checkpoint(path.parent)
         except InputError:
             return False
         return path.is_file()

@@ -118,6 +118,8 @@ class Task(abc.ABC):
       per_class: the key in metrics.json of {class name: its accuracy}; "" where there is none.
       predictions_file: the name of an evaluation's predictions, beside metrics.json.
       model: what people call what is trained, such as "detector".
+      label_formats: of `open_labels`, as in `--label_format`.
+      thresholded: whether its `scorer` takes a score below which predictions take no part in some metrics.
       boxes: whether the predictions are boxes that the report can draw on the frames.
     """
 
@@ -130,6 +132,8 @@ class Task(abc.ABC):
     per_class: str = ""
     predictions_file: str = "predictions.json"
     model: str = "model"
+    label_formats: tuple[str, ...] = ("auto",)
+    thresholded: bool = False
     boxes: bool = False
 
     @property

@@ -104,14 +104,14 @@ def read(name: str, files: list[str | pathlib.Path], overrides: str = "") -> Exp
 
     Args:
       name: such as "resnet_imagenet".
-      files: YAML files of nested fields.
+      files: YAML files of nested fields, or names of pipeline_configs/classifiers/.
       overrides: "task.model.input_size=[32,32,3],…", or YAML or JSON of nested fields.
 
     Raises:
       InputError: an unknown experiment or field, a value of another type, or a field that is not honoured.
     """
     params = _registered(name)
-    given = [(pathlib.Path(path), params_file.read(path)) for path in files]
+    given = [(path, params_file.read(path)) for path in map(params_file.find, files)]
     if overrides:
         given.append((pathlib.Path("--params_override"), _parsed_overrides(overrides)))
     before, written, offset = copy.deepcopy(params), {}, 0

@@ -8,6 +8,7 @@ import yaml
 
 from tfod_compress.support.errors import InputError
 
+CONFIGS = pathlib.Path(__file__).resolve().parents[3] / "pipeline_configs" / "classifiers"
 NAME = "params.yaml"  # in a model's folder, as the stock program leaves it
 OFFSET = "label_offset"  # this kit's own field: class id + label_offset - 1 is the class's place in the model's output
 
@@ -19,6 +20,20 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
                               list("-+0123456789"))
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)
+
+
+def find(name: str | pathlib.Path) -> pathlib.Path:
+    """The file of a config: `name` itself, or of that name in pipeline_configs/classifiers/.
+
+    Raises:
+      InputError: neither is there.
+    """
+    shipped = CONFIGS / f"{name}.yaml"
+    path = shipped if len(pathlib.Path(name).parts) == 1 and shipped.is_file() else pathlib.Path(name)
+    if not path.is_file():
+        known = sorted(each.stem for each in CONFIGS.glob("*.yaml"))
+        raise InputError(f"{name}: no such file, and none of pipeline_configs/classifiers ({', '.join(known)})")
+    return path
 
 
 def read(path: str | pathlib.Path) -> dict[str, Any]:

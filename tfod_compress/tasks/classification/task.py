@@ -20,6 +20,7 @@ class Classification(Task):
     per_class = "accuracy_per_class"
     predictions_file = predictions.FILE
     model = "classifier"
+    label_formats = ("auto", *labels.FORMATS)
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels`; without a path the folders are the classes."""

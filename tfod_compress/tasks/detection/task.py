@@ -30,6 +30,8 @@ class Detection(Task):
     per_class = "ap_per_class"
     predictions_file = "detections.json"
     model = "detector"
+    label_formats = ("auto", "voc", "kitti", "coco", "yolo", "csv")
+    thresholded = True
     boxes = True
 
 
