@@ -135,7 +135,7 @@ def test_objects_are_counted_over_all_folds(many):
              for fold in (0, 1)]
     series.reference.cells["off_the_shelf"] = findings.Cell("off_the_shelf", tuple(folds), cell.metric)
     twice = {f"{name} ({2 * count})" for name, count in counts(many).items()}
-    drawn = heat_maps.class_ap(series, list(COCO.values()))
+    drawn = heat_maps.per_class(series, list(COCO.values()))
     assert twice == {label for part in drawn for label in labels(part.svg)} & twice
 
 
@@ -245,7 +245,7 @@ def test_a_class_that_the_detector_lacks_is_not_missed_in_the_pictures(published
     truth = gallery.ground_truth(study, series)
     assert "Van" in truth.class_names.values()
     shown = [box.label for frame in gallery.make_gallery(study, series, truth) for view in frame.views
-             for box in view.boxes]
+             for box in view.marks]
     assert shown and not [label for label in shown if label.startswith("Van")]
 
 

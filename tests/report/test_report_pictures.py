@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ def finished(tmp_path_factory):
     return folder
 
 
+def counts(view):
+    """(objects found, objects, wrong detections) that a view's caption tells."""
+    return tuple(map(int, re.fullmatch(r"(\d+) of (\d+) found, (\d+) wrong", view.told).groups()))
+
+
 def test_gallery_follows_its_rule(finished):
     study = read_study(finished)
     series, = findings.series_of(study)
@@ -33,13 +39,14 @@ def test_gallery_follows_its_rule(finished):
             *((f"JPEG {quality}", "off_the_shelf") for quality in report_study.QUALITIES),
             ("JPEG 5", "task_ft"), ("JPEG 5", "control_ft")]
         for view in frame.views:
-            kinds = [box.kind for box in view.boxes]
-            assert (kinds.count("found"), kinds.count("right")) == (view.found, view.found)
-            assert kinds.count("missed") == view.objects - view.found and kinds.count("wrong") == view.wrong
+            kinds, (found, objects, wrong) = [mark.kind for mark in view.marks], counts(view)
+            assert (kinds.count("found"), kinds.count("right")) == (found, found)
+            assert kinds.count("missed") == objects - found and kinds.count("wrong") == wrong
             assert view.data_uri.startswith("data:image/jpeg;base64,")
 
     def f1(view):
-        return 2 * view.found / (view.found + view.wrong + view.objects)
+        found, objects, wrong = counts(view)
+        return 2 * found / (found + wrong + objects)
 
     falls = [f1(frame.views[0]) - f1(frame.views[4]) for frame in frames]
     assert falls[0] == max(falls) and falls[0] > 0
@@ -51,8 +58,8 @@ def test_large_frames_are_cut_and_not_scaled(tmp_path):
     series, = findings.series_of(study)
     frame = gallery.make_gallery(study, series, gallery.ground_truth(study, series))[0]
     assert (frame.width, frame.height, frame.is_part) == (gallery.MAX_WIDTH, gallery.MAX_HEIGHT, True)
-    assert frame.views[0].boxes
-    for box in frame.views[0].boxes:
+    assert frame.views[0].marks
+    for box in frame.views[0].marks:
         assert box.x >= 0 and box.x + box.width <= frame.width + 0.2
         assert box.y >= 0 and box.y + box.height <= frame.height + 0.2
 
@@ -66,10 +73,10 @@ def test_the_pictures_are_files_too_with_every_view_and_its_boxes(finished):
     for path, frame in zip(files, frames, strict=True):
         assert path.read_bytes() == contact_sheet.draw(frame)
         drawn, bare = (np.asarray(Image.open(io.BytesIO(contact_sheet.draw(each)))).astype(int) for each in (
-            frame, dataclasses.replace(frame, views=tuple(dataclasses.replace(v, boxes=()) for v in frame.views))))
+            frame, dataclasses.replace(frame, views=tuple(dataclasses.replace(v, marks=()) for v in frame.views))))
         rows, columns = -(-len(frame.views) // contact_sheet.COLUMNS), contact_sheet.COLUMNS
         changed = np.abs(drawn - bare).max(axis=2)
         height, width = changed.shape[0] // rows, changed.shape[1] // columns
         for number, view in enumerate(frame.views):
             top, left = number // columns * height, number % columns * width
-            assert (changed[top:top + height, left:left + width].max() > 60) == bool(view.boxes)
+            assert (changed[top:top + height, left:left + width].max() > 60) == bool(view.marks)

@@ -34,13 +34,13 @@ def draw(frame):
     for panel, view in zip(panels, frame.views, strict=False):
         with Image.open(io.BytesIO(base64.b64decode(view.data_uri.partition(",")[2]))) as image:
             panel.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
-        for box in view.boxes:
+        for box in view.marks:
             colour, line = _STYLES[box.kind]
             for wide, shade, style in ((2.8, "#000000", "-"), (1.3, colour, line)):
                 panel.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=shade,
                                           linewidth=wide, linestyle=style, alpha=0.5 if wide > 2 else 1))
         panel.set_title(f"{view.name}: {words.size(view.stored_bytes)}\n{words.regime_name(view.regime)}, "
-                        f"{view.found} of {view.objects} found, {view.wrong} wrong", fontsize=7.5, loc="left", pad=2)
+                        f"{view.told}", fontsize=7.5, loc="left", pad=2)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": 88})
     return buffer.getvalue()

@@ -70,7 +70,7 @@ class Cell:
             return Estimate(value=value)
         return Estimate(value=value, low=min(lows), high=max(highs))
 
-    def class_ap(self, name):
+    def of_class(self, name):
         """AP of a class, mean over the runs, or None where the class has no object."""
         found = [entry.metrics.per_class.get(name) for entry in self.entries]
         return None if None in found else sum(e.value for e in found) / len(found)

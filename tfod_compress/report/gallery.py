@@ -1,4 +1,4 @@
-"""The same frames at each quality with true boxes and detections; frames chosen by rule, not by hand."""
+"""The same frames at each quality with what was seen in them; frames chosen by rule, not by hand."""
 
 import base64
 import dataclasses
@@ -7,9 +7,10 @@ import io
 import numpy as np
 from PIL import Image
 
+from tfod_compress.records import RecordSet
 from tfod_compress.report import words
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection import metrics
+from tfod_compress.tasks.views import Mark, Viewer
 
 MAX_WIDTH, MAX_HEIGHT = 480, 320
 """Larger frames are cut to this size in pixels, never scaled: scaling would average the artefacts away."""
@@ -17,31 +18,24 @@ STORED_BYTES = 120_000
 """A whole frame of at most this many stored bytes is shown as stored; others are recoded."""
 RECODE_QUALITY = 95
 RANDOM_SEED = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels of the shown part: `kind` is found, missed, right or wrong."""
-
-    kind: str
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
+SMALL, SMALL_FRAMES = 96, 9
+"""Of frames whose longer side is at most so many pixels, so many more are shown whose score falls most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One frame at one quality, seen by one detector. `kind` counts are of the whole frame."""
+    """One frame at one quality, seen by one model.
+
+    Attributes:
+      told: what it saw, of the whole frame.
+      marks: with what is shown of the frame as their origin.
+    """
 
     name: str
     regime: str
     data_uri: str
-    boxes: tuple[Box, ...]
-    found: int
-    objects: int
-    wrong: int
+    marks: tuple[Mark, ...]
+    told: str
     stored_bytes: int
 
 
@@ -58,49 +52,51 @@ class Frame:
 
 
 def ground_truth(study, series):
-    """True boxes of the frames that the series was tested on, of several folds those of the first: metrics.GroundTruth.
+    """The task's truth of the frames that the series was tested on, of several folds that of the first.
 
-    They come from the record set of the series' best quality.
+    It comes from the record set of the series' best quality.
 
     Raises:
       InputError: the record set is not there any more, or not whole.
     """
-    from tfod_compress.records import RecordSet
-
     record_set = RecordSet(study.record_set_path(series.reference.record_set))
     first = next(iter(series.reference.cells.values())).entries[0]
-    return metrics.record_set_ground_truth(record_set, first.point.split)
+    return study.task.ground_truth(record_set, first.point.split)
 
 
-def choose_frames(truth, best, strongest, score_threshold):
-    """Chooses frames by the change of their F1 from the best quality to the strongest compression.
+def choose_frames(ids, best: Viewer, strongest: Viewer, more=0):
+    """Chooses frames by the change of their score from the best quality to the strongest compression.
 
     Args:
-      truth: metrics.GroundTruth.
-      best: metrics.Detections at the best quality.
-      strongest: metrics.Detections at the strongest compression.
-      score_threshold: detections below it are not looked at.
+      ids: source ids of the images.
+      best: at the best quality.
+      strongest: at the strongest compression.
+      more: how many others with a large fall.
 
     Returns:
-      [(image index, reason)]: the largest fall (of equals the frame with most objects), the median, and a random
-      one; only frames with objects, and fewer of them where there are not three.
+      [(image index, reason)]: the largest fall (of equals the frame with most to see) and `more` after it, the median,
+      and a random one; only frames with something to see, and fewer of them where there are not so many.
     """
-    before, objects = _frame_f1(truth, best, score_threshold)
-    after, _ = _frame_f1(truth, strongest, score_threshold)
+    (before, objects), (after, _) = best.scores(), strongest.scores()
     fall = before - after
-    with_objects = [i for i in range(len(objects)) if objects[i]]
-    ranked = sorted(with_objects, key=lambda i: (-fall[i], -objects[i], truth.image_ids[i]))
+    ranked = sorted((i for i in range(len(objects)) if objects[i]), key=lambda i: (-fall[i], -objects[i], ids[i]))
     if not ranked:
         return []
-    chosen = [(ranked[0], f"largest fall of F1 in one frame ({before[ranked[0]]:.2f} to {after[ranked[0]]:.2f})")]
-    middle = ranked[len(ranked) // 2]
-    if len(ranked) > 1:
-        chosen.append((middle, f"median fall of F1 in one frame ({before[middle]:.2f} to {after[middle]:.2f})"))
-    rest = [i for i in ranked if i not in (ranked[0], middle)]
+
+    def told(index):
+        return f"{before[index]:.2f} to {after[index]:.2f}"
+
+    what, middle = best.what, ranked[len(ranked) // 2]
+    chosen = {ranked[0]: f"largest fall of {what} ({told(ranked[0])})"}
+    for index in ranked[1:1 + more]:
+        chosen[index] = f"among the largest falls ({told(index)})"
+    if middle not in chosen:
+        chosen[middle] = f"median fall of {what} ({told(middle)})"
+    rest = [i for i in ranked if i not in chosen]
     if rest:
         picked = rest[np.random.default_rng(RANDOM_SEED).integers(len(rest))]
-        chosen.append((picked, f"drawn at random (F1 {before[picked]:.2f} to {after[picked]:.2f})"))
-    return chosen
+        chosen[picked] = f"drawn at random ({what.split()[0]} {told(picked)})"
+    return list(chosen.items())
 
 
 def make_gallery(study, series, truth):
@@ -109,38 +105,40 @@ def make_gallery(study, series, truth):
     Args:
       study: a StudyFolder.
       series: a findings.Series.
-      truth: its GroundTruth.
+      truth: of `ground_truth`.
 
     Returns:
       A list of Frame.
 
     Raises:
-      InputError: record sets or detections are missing or do not fit each other, or nothing can be compared.
+      InputError: record sets or predictions are missing or do not fit each other, or nothing can be compared.
     """
     shown, regime = _shown_cells(series), series.reference_regime
     if not shown:
-        raise InputError(f"{study.path}: no detector was evaluated {words.regime_name(regime)}")
-    detections = {}
-    for row, cell in shown:
-        entry = cell.entries[0]
-        # Objects of classes that a published detector does not know are not missed by it.
-        own, (found,) = metrics.load_together([entry.folder / "detections.json"], truth)
-        detections[row.record_set, cell.regime] = metrics.Matches(own, found), entry.metrics.score_threshold or 0.5
-    strongest = series.strongest()
-    (best, threshold), lost = (detections[row.record_set, regime] for row in (series.reference, strongest))
-    chosen = choose_frames(best.ground_truth, best.detections, lost[0].detections, threshold)
+        raise InputError(f"{study.path}: no {study.task.model} was evaluated {words.regime_name(regime)}")
+    viewers = {(row.record_set, cell.regime): _viewer(study.task, cell.entries[0], truth) for row, cell in shown}
+    best, strongest = (viewers[row.record_set, regime] for row in (series.reference, series.strongest()))
+    is_small = truth.sizes.max() <= SMALL
+    chosen = choose_frames(truth.image_ids, best, strongest, SMALL_FRAMES if is_small else 0)
     ids = {truth.image_ids[index] for index, _ in chosen}
     examples = {row.record_set: _examples(study, row.record_set, cell.entries[0].point.split, ids)
                 for row, cell in shown}
     frames = []
     for index, reason in chosen:
-        window = _window(truth, index, lost)
-        views = tuple(_view(truth, index, window, row, cell, detections[row.record_set, cell.regime],
-                            examples[row.record_set][truth.image_ids[index]]) for row, cell in shown)
         height, width = truth.sizes[index]
+        window = _window(width, height, strongest.seen(index).marks)
+        views = tuple(_view(viewers[row.record_set, cell.regime].seen(index), window, row, cell,
+                            examples[row.record_set][truth.image_ids[index]]) for row, cell in shown)
         frames.append(Frame(truth.image_ids[index], reason, window[2], window[3],
                             (window[2], window[3]) != (width, height), views))
     return frames
+
+
+def _viewer(task, entry, truth) -> Viewer:
+    path = entry.folder / task.predictions_file
+    # Objects of classes that a published model does not know are not missed by it.
+    own, found = task.without(truth, task.read_predictions(path, truth), task.not_covered([path]))
+    return task.viewer(own, found, entry.metrics.score_threshold)
 
 
 def _shown_cells(series):
@@ -156,8 +154,6 @@ def _shown_cells(series):
 
 
 def _examples(study, record_set, split, ids):
-    from tfod_compress.records import RecordSet
-
     found = {}
     for example in RecordSet(study.record_set_path(record_set)).examples(split):
         if example.source_id in ids:
@@ -168,68 +164,34 @@ def _examples(study, record_set, split, ids):
     raise InputError(f"{study.record_set_path(record_set)}: frame {missing!r} is missing; make the record set again")
 
 
-def _frame_f1(truth, detections, score_threshold):
-    """F1, float64 [I] (0 where a frame has neither objects nor detections), and counted objects, int64 [I]."""
-    matches = metrics.Matches(truth, detections)
-    kept = (matches.d_score >= score_threshold) & ~matches.voc.ignored
-    images = len(truth.image_ids)
-    right = np.bincount(matches.d_image[kept & matches.voc.true_positive], minlength=images)
-    objects = np.bincount(truth.image[~truth.difficult], minlength=images)
-    return 2 * right / np.maximum(np.bincount(matches.d_image[kept], minlength=images) + objects, 1), objects
-
-
-def _window(truth, index, matches_and_threshold):
-    """(x, y, width, height) in pixels of the part of a frame that is shown: around the objects that get lost."""
-    height, width = (int(n) for n in truth.sizes[index])
-    w, h = min(width, MAX_WIDTH), min(height, MAX_HEIGHT)
-    matches, threshold = matches_and_threshold
-    found = _found_objects(matches, threshold)
-    here = (matches.g_image == index) & ~matches.g_difficult
-    lost = here & ~found
-    boxes = matches.g_boxes[lost if lost.any() else here]
-    # The smallest lost object: large ones are seen anyway, and several centres may have nothing between them.
-    x, y, bw, bh = boxes[np.argmin(boxes[:, 2] * boxes[:, 3])]
-    left = int(np.clip(round(x + bw / 2 - w / 2), 0, width - w))
-    top = int(np.clip(round(y + bh / 2 - h / 2), 0, height - h))
+def _window(width, height, marks):
+    """(x, y, width, height) in pixels of the part of a frame that is shown: around what gets lost."""
+    w, h = min(int(width), MAX_WIDTH), min(int(height), MAX_HEIGHT)
+    there = [mark for mark in marks if mark.kind in ("found", "missed")]
+    # The smallest that is lost: large ones are seen anyway, and several centres may have nothing between them.
+    around = min([mark for mark in there if mark.kind == "missed"] or there, key=lambda mark: mark.width * mark.height,
+                 default=Mark("", width / 2, height / 2, 0, 0, ""))
+    left = int(np.clip(round(around.x + around.width / 2 - w / 2), 0, width - w))
+    top = int(np.clip(round(around.y + around.height / 2 - h / 2), 0, height - h))
     return left, top, w, h
 
 
-def _found_objects(matches, threshold):
-    """bool [N] in the order of matches.g_boxes."""
-    found = np.zeros(len(matches.g_boxes), bool)
-    right = matches.voc.true_positive & (matches.d_score >= threshold)
-    found[matches.voc.matched[right]] = True
-    return found
-
-
-def _view(truth, index, window, row, cell, matches_and_threshold, example):
-    matches, threshold = matches_and_threshold
-    name = words.setting_name(row.codec, row.quality)
-    found = _found_objects(matches, threshold)
-    boxes = []
-    objects = np.flatnonzero((matches.g_image == index) & ~matches.g_difficult)
-    for i in objects:
-        label = truth.class_names[int(matches.classes[matches.g_class[i]])]
-        boxes.append(_box("found" if found[i] else "missed", matches.g_boxes[i], label, window))
-    kept = np.flatnonzero((matches.d_image == index) & (matches.d_score >= threshold) & ~matches.voc.ignored)
-    for i in kept:
-        label = f"{truth.class_names[int(matches.classes[matches.d_class[i]])]} {matches.d_score[i]:.2f}"
-        boxes.append(_box("right" if matches.voc.true_positive[i] else "wrong", matches.d_boxes[i], label, window))
-    boxes = [box for box in boxes if box is not None]
+def _view(seen, window, row, cell, example):
+    marks = (_within(mark, window) for mark in seen.marks)
     stored = int(example.compressed_bytes or len(example.encoded))
-    return View(name, cell.regime, _data_uri(example, window), tuple(boxes), int(found[objects].sum()), len(objects),
-                int((~matches.voc.true_positive[kept]).sum()), stored)
+    return View(words.setting_name(row.codec, row.quality), cell.regime, _data_uri(example, window),
+                tuple(mark for mark in marks if mark), seen.told, stored)
 
 
-def _box(kind, box, label, window):
-    """The part of a box inside the window, or None where it lies outside."""
+def _within(mark, window):
+    """The part of a Mark inside the window, from its corner; None where it lies outside."""
     left, top, width, height = window
-    x0, y0 = max(box[0] - left, 0.0), max(box[1] - top, 0.0)
-    x1, y1 = min(box[0] + box[2] - left, width), min(box[1] + box[3] - top, height)
+    x0, y0 = max(mark.x - left, 0.0), max(mark.y - top, 0.0)
+    x1, y1 = min(mark.x + mark.width - left, width), min(mark.y + mark.height - top, height)
     if x1 <= x0 or y1 <= y0:
         return None
-    x, y, w, h = (round(float(value), 1) for value in (x0, y0, x1 - x0, y1 - y0))
-    return Box(kind, x, y, w, h, label)
+    x, y, w, h = (round(value, 1) for value in (x0, y0, x1 - x0, y1 - y0))
+    return Mark(mark.kind, x, y, w, h, mark.label)
 
 
 def _data_uri(example, window):

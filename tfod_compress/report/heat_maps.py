@@ -16,27 +16,28 @@ ERRORS = {"missed": "missed", "localisation": "badly placed", "classification": 
           "both": "wrong class, badly placed", "duplicate": "found twice", "background": "nothing there"}
 
 
-def class_ap(series, class_names):
-    """AP of each class (rows) at each quality (columns), the reference regime first, then the others.
+def per_class(series, class_names):
+    """The accuracy of each class (rows) at each quality (columns), the reference regime first, then the others.
 
     Args:
       series: a findings.Series.
-      class_names: in label map order. The rows are those that have an AP, that with most objects first.
+      class_names: in label map order. The rows are those that have an accuracy, that with most objects first.
 
     Returns:
-      [Drawing], empty where no class has an AP.
+      [Drawing], empty where no class has one.
     """
-    counts, absent = _objects(series), set(without_ap(series, class_names))
+    counts, absent, task = _objects(series), set(without_accuracy(series, class_names)), series.task
     names = sorted((name for name in class_names if name not in absent), key=lambda name: -counts.get(name, 0))
-    rows = {f"{name} ({counts[name]})" if name in counts else name: lambda cell, name=name: cell.class_ap(name)
+    rows = {f"{name} ({counts[name]})" if name in counts else name: lambda cell, name=name: cell.of_class(name)
             for name in names}
-    return _heat_map(series, rows, "class_ap", "average precision of each class at each quality", "classes")
+    return _heat_map(series, rows, "class_ap" if task.boxes else "class_accuracy",
+                     f"{task.per_class_title} of each class at each quality", "classes")
 
 
-def without_ap(series, class_names):
-    """The classes that have no AP at any quality, as no object of theirs counts in the evaluated frames."""
+def without_accuracy(series, class_names):
+    """The classes that have no accuracy at any quality, as nothing of theirs counts in the evaluated frames."""
     cells = [cell for row in series.rows for cell in row.cells.values()]
-    return [name for name in class_names if all(cell.class_ap(name) is None for cell in cells)]
+    return [name for name in class_names if all(cell.of_class(name) is None for cell in cells)]
 
 
 def _objects(series):
@@ -49,7 +50,8 @@ def _objects(series):
         for entry in cell.entries:
             counts = of_part.setdefault(entry.point.split, {})
             confusion = entry.metrics.confusion
-            for name, row in zip(confusion.classes[:-1], confusion.matrix, strict=False) if confusion else ():
+            classes = (confusion.classes[:-1] if series.task.boxes else confusion.classes) if confusion else ()
+            for name, row in zip(classes, confusion.matrix if confusion else (), strict=False):
                 counts[name] = max(sum(row), counts.get(name, 0))
     names = {name: None for counts in of_part.values() for name in counts}
     return {name: sum(counts.get(name, 0) for counts in of_part.values()) for name in names}

@@ -13,6 +13,7 @@ from tfod_compress import __version__
 from tfod_compress.report import (
     about_frames,
     comparing,
+    confusions,
     contact_sheet,
     detector_classes,
     figures,
@@ -29,6 +30,7 @@ from tfod_compress.report import (
 from tfod_compress.report.study_folder import read_study, sha256
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
+from tfod_compress.tasks import Task
 
 QUESTION = ("How far can labelled camera frames be compressed before {} suffers, and how much of the loss does "
             "retraining win back?")
@@ -54,7 +56,7 @@ def make_report(study_dir, *, margin=None, fleet=None):
     study = read_study(study_dir)
     series_list = findings.series_of(study)
     pictures, no_pictures = {}, {}
-    for series in series_list if study.task.boxes else ():
+    for series in series_list if _has_views(study.task) else ():
         # The numbers stand without the pictures: record sets are large and may have been removed.
         try:
             pictures[series.name] = gallery.make_gallery(study, series, gallery.ground_truth(study, series))
@@ -65,6 +67,7 @@ def make_report(study_dir, *, margin=None, fleet=None):
     page = _template().render(
         study=study.results, task=study.task, metric=study.task.decisive,
         question=QUESTION.format("an object detector" if study.task.boxes else f"a {study.task.model}"),
+        with_pictures=_has_views(study.task), confusions=[confusions.grown(series) for series in series_list],
         series_list=series_list, findings=findings, words=words,
         safe=[[safe_compression.told(series, answer, fleet or safe_compression.Fleet()) for answer in answers]
               for series, answers in zip(series_list, safe, strict=True)],
@@ -90,10 +93,14 @@ def make_report(study_dir, *, margin=None, fleet=None):
     return report
 
 
+def _has_views(task):
+    return type(task).viewer is not Task.viewer
+
+
 def _drawings(study, series_list):
     """{section: [parts of one figure: [Drawing]]}; a section that has nothing to draw is empty."""
     with_boxes = series_list if study.task.boxes else ()
-    per_class = [heat_maps.class_ap(s, tables.class_names(study)) for s in with_boxes]
+    per_class = [heat_maps.per_class(s, tables.class_names(study)) for s in series_list]
     per_size = [heat_maps.size_ap(s) for s in with_boxes]
     errors = [heat_maps.error_cost(s) for s in with_boxes]
     regime_of_model = {(e.point.model or pathlib.PurePosixPath(e.point.evaluation).parent.name): e.point.regime

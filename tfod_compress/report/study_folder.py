@@ -36,7 +36,7 @@ MaybeMeasured = Annotated[Estimate | None, pydantic.BeforeValidator(_as_estimate
 
 
 class Confusion(pydantic.BaseModel):
-    """matrix[i][j]: objects of class i seen as class j; the last of `classes` is the background."""
+    """matrix[i][j]: objects of class i seen as class j; of boxes the last of `classes` is the background."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="allow")
     classes: list[str]
@@ -320,8 +320,8 @@ def _of_task(task, content):
                 metric.key: here[name]} if name in here else {}
     if scores.get(task.decisive.key) is None:
         raise ValueError(f"{task.decisive.key}: is missing")
-    kept = {name: value for name, value in content.items() if task.boxes or name != "confusion"}
-    return {**kept, "scores": scores, "per_class": content.get(task.per_class) or {}}
+    own = {"per_class": content.get(task.per_class) or {}, "confusion": content.get(task.confusion)}
+    return {**content, "scores": scores, **own}
 
 
 def _with_units(results, evaluated):

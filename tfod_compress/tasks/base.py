@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from tfod_compress.records import RecordSet
     from tfod_compress.records.example import Example, Features
     from tfod_compress.statistics.intervals import Scorer
+    from tfod_compress.tasks.views import Viewer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,11 +117,14 @@ class Task(abc.ABC):
         Frames of a class that a class map ignores are left out then.
       listed: keys of those that the report lists beside the decisive one; () for all.
       per_class: the key in metrics.json of {class name: its accuracy}; "" where there is none.
+      per_class_title: what those are, such as "average precision".
       predictions_file: the name of an evaluation's predictions, beside metrics.json.
       model: what people call what is trained, such as "detector".
       label_formats: of `open_labels`, as in `--label_format`.
       thresholded: whether its `scorer` takes a score below which predictions take no part in some metrics.
-      boxes: whether the predictions are boxes that the report can draw on the frames.
+      confusion: the key in metrics.json of {"classes": names, "matrix": matrix[i][j]: of class i, taken for class j};
+        "" where there is none.
+      boxes: whether the predictions are boxes; the last class of `confusion` is the background then.
     """
 
     name: str
@@ -130,10 +134,12 @@ class Task(abc.ABC):
     objects: str = ""
     listed: tuple[str, ...] = ()
     per_class: str = ""
+    per_class_title: str = "accuracy"
     predictions_file: str = "predictions.json"
     model: str = "model"
     label_formats: tuple[str, ...] = ("auto",)
     thresholded: bool = False
+    confusion: str = ""
     boxes: bool = False
 
     @property
@@ -244,6 +250,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def summarise(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> dict:
         """The task's part of metrics.json: every metric, and what else its report shows."""
+
+    def viewer(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> Viewer | None:
+        """What shows single pictures with their predictions in a report; None where a task has no such view."""
+        return None
 
     # Several models side by side, which a study compares.
 

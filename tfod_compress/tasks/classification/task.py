@@ -18,6 +18,8 @@ class Classification(Task):
         Metric("mean_class_accuracy", "mean per-class accuracy", scorer="mean_class_accuracy"),
     )
     per_class = "accuracy_per_class"
+    per_class_title = "top-1 accuracy"
+    confusion = "confusion"
     predictions_file = predictions.FILE
     model = "classifier"
     label_formats = ("auto", *labels.FORMATS)
@@ -70,6 +72,11 @@ class Classification(Task):
 
     def summarise(self, truth, predicted, score_threshold=None):
         return summarise(truth, predicted)
+
+    def viewer(self, truth, predicted, score_threshold=None):
+        from tfod_compress.tasks.classification.viewer import ClassViewer
+
+        return ClassViewer(truth, predicted)
 
     def pool(self, parts):
         return truth.pool(parts)

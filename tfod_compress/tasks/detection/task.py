@@ -28,6 +28,8 @@ class Detection(Task):
     )
     listed = ("map", "coco.AP", "precision", "recall", "f1")
     per_class = "ap_per_class"
+    per_class_title = "average precision"
+    confusion = "confusion"
     predictions_file = "detections.json"
     model = "detector"
     label_formats = ("auto", "voc", "kitti", "coco", "yolo", "csv")
@@ -92,6 +94,11 @@ class Detection(Task):
         from tfod_compress.tasks.detection import metrics
 
         return metrics.summarise(truth, predicted, score_threshold)
+
+    def viewer(self, truth, predicted, score_threshold=None):
+        from tfod_compress.tasks.detection.viewer import BoxViewer
+
+        return BoxViewer(truth, predicted, 0.5 if score_threshold is None else score_threshold)
 
     def not_covered(self, files):
         from tfod_compress.tasks.detection.metrics import classes
