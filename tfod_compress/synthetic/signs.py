@@ -73,7 +73,8 @@ class SignPainter:
         self._rotation = _rotation(*np.radians(np.clip(rng.normal(0, (20, 8, 4)), -45, 45)))
         self._far, self._near = rng.uniform(0.58, 0.76), rng.uniform(0.8, 0.95)
         self._middle, self._drift = rng.normal(0, 0.025, 2), rng.normal(0, 0.008, 2)
-        self._light = _draw_light(rng)
+        light = _draw_light(rng)
+        self._light = dataclasses.replace(light, sign=np.float32(light.sign), behind=np.float32(light.behind))
         self._behind = _background(rng, int(side * _SPARE))
         self._start = rng.uniform(0.3, 0.7, 2)
         self._post = (int(rng.uniform(70, 150)), rng.uniform(0.04, 0.09)) if rng.random() < 0.85 else None
@@ -114,7 +115,7 @@ class SignPainter:
         behind = np.asarray(behind, np.float32) * self._light.behind
         # From pixels back to the face's own points; what lies beside the face is 0.
         side = len(self._outline)
-        back = np.array([[side / 2, 0, side / 2], [0, side / 2, side / 2], [0, 0, 1]]) @ np.linalg.inv(plane)
+        back = np.array([[side / 2, 0, side / 2], [0, side / 2, side / 2], [0, 0, 1]]) @ _inverse(plane)
         back = tuple((back / back[2, 2]).ravel()[:8])
         sign, cover = (np.asarray(Image.fromarray(layer).transform(
             canvas, Image.Transform.PERSPECTIVE, back, Image.Resampling.BILINEAR), np.float32)
@@ -168,7 +169,7 @@ class SignPainter:
         # A grain shared by the three colours and one of each, as after demosaicing.
         grain = rng.standard_normal((height, width, 4))
         grain = 0.8 * grain[..., 3:] + 0.6 * grain[..., :3]
-        picture += self._noise * np.sqrt(0.1 + 0.9 * np.clip(picture, 0, 255) / 128) * grain
+        picture = picture + self._noise * np.sqrt(0.1 + 0.9 * np.clip(picture, 0, 255) / 128) * grain
         return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 
@@ -187,6 +188,12 @@ def _homography(rotation, middle, radius):
     plane = rotation.copy()
     plane[:, 2] = (0, 0, _DISTANCE)  # the face is flat: no third coordinate, but the camera's distance
     return camera @ plane
+
+
+def _inverse(matrix):
+    """A multiple of the inverse of float64 [3, 3], which is all that a homography needs."""
+    first, second, third = matrix
+    return np.column_stack([np.cross(second, third), np.cross(third, first), np.cross(first, second)])
 
 
 def _project(plane, points):
@@ -217,9 +224,9 @@ def _draw_light(rng):
 def _shade(rng, side):
     """float32 [side, side]: factors of dirt, and on some tracks of a shadow over a part of the sign."""
     dirt = 1 + rng.uniform(0.02, 0.09) * _noise(rng, side, 1.0)
-    x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
+    axis = np.linspace(-1, 1, side, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
-    along = x * np.cos(angle) + y * np.sin(angle)
+    along = axis * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
     dirt *= 1 + rng.uniform(0, 0.2) * along  # light falls off over the sign
     kind, dark = rng.random(), rng.uniform(0.35, 0.7)
     if kind < 0.2:  # a straight edge, as of a building or of another sign
@@ -230,7 +237,7 @@ def _shade(rng, side):
 
 
 def _noise(rng, side, slope):
-    """float32 [side, side] of noise of 64 or more points a side, so that its grain is that of the frame."""
+    """float32 [side, side] of noise of mean 0 and deviation 1, of 64 or more points a side."""
     tile = noise_tile(rng, max(side // 4, 64), slope)
     return np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BILINEAR))
 
@@ -252,12 +259,13 @@ def _branch(rng):
 def _background(rng, side):
     """An RGB image of what may be behind a sign: sky, leaves, a house or a street, with clutter."""
     kind = rng.choice(["leaves", "sky", "house", "street"], p=[0.35, 0.2, 0.2, 0.25])
-    fine, coarse = _noise(rng, side, 0.7), _noise(rng, side, 1.3)
-    rise = np.linspace(1, 0, side, dtype=np.float32)[:, None]
-    leaf = np.array(LEAVES[rng.integers(len(LEAVES))], np.float32) * rng.uniform(0.6, 1.2)
-    wall = np.array(WALLS[rng.integers(len(WALLS))], np.float32)
-    sky = np.array([150, 182, 222.0]) if rng.random() < 0.5 else np.array([206, 210, 214.0])
-    sky = sky + rise[..., None] * (-40.0, -24.0, 4.0) + 9 * coarse[..., None]
+    half = side // 2  # finer than a pixel's grain as it is
+    fine, coarse = _noise(rng, half, 0.7), _noise(rng, half, 1.3)
+    rise = np.linspace(1, 0, half, dtype=np.float32)[:, None]
+    leaf = np.float32(LEAVES[rng.integers(len(LEAVES))]) * np.float32(rng.uniform(0.6, 1.2))
+    wall = np.float32(WALLS[rng.integers(len(WALLS))])
+    sky = np.float32((150, 182, 222) if rng.random() < 0.5 else (206, 210, 214))
+    sky = sky + rise[..., None] * np.float32((-40, -24, 4)) + 9 * coarse[..., None]
     tree = leaf * np.clip(1 + 0.38 * fine + 0.25 * coarse, 0.15, 2.2)[..., None]
     if kind == "leaves":
         gaps = np.clip((coarse + 0.7 * fine - rng.uniform(0.9, 2.2)) * 4, 0, 1)[..., None]
@@ -268,10 +276,10 @@ def _background(rng, side):
     elif kind == "house":
         picture = wall * (1 + 0.07 * fine + 0.08 * coarse)[..., None]
     else:
-        ground = np.array(GRASS[rng.integers(len(GRASS))] if rng.random() < 0.5 else (96, 96, 98), np.float32)
+        ground = np.float32(GRASS[rng.integers(len(GRASS))] if rng.random() < 0.5 else (96, 96, 98))
         picture = np.where((rise < rng.uniform(0.3, 0.6))[..., None], ground * (1 + 0.15 * fine)[..., None],
-                           tree if rng.random() < 0.5 else sky + np.zeros_like(tree))
-    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+                           tree if rng.random() < 0.5 else sky)
+    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(image)
     if kind == "house":
         _windows(rng, draw, side)
@@ -320,7 +328,7 @@ def _blurred(picture, deviation):
         length = picture.shape[axis]
         padding = [(0, 0)] * 3
         padding[axis] = (reach, reach)
-        padded = np.pad(picture, padding, "edge")
-        picture = sum(weight * np.take(padded, range(place, place + length), axis)
-                      for place, weight in enumerate(weights))
+        padded = np.swapaxes(np.pad(picture, padding, "edge"), 0, axis)
+        picture = np.swapaxes(sum(float(weight) * padded[place:place + length] for place, weight in enumerate(weights)),
+                              0, axis)
     return picture
