@@ -187,7 +187,8 @@ def test_parameters_out_of_range_are_refused(tmp_path):
 
 def test_signs_become_a_record_set_of_classes(data_set, tmp_path, run_tool):
     result = run_tool("make_tfrecords", "--task", "classification", "--frames", data_set / "frames", "--label_map",
-                      "auto", "--quality", 20, "--sequence_by", "^(.+)_", "--max_broken", 0.1, "--workers", 1, "--output", tmp_path)
+                      "auto", "--quality", 20, "--sequence_by", "^(.+)_", "--max_broken", 0.1, "--workers", 1,
+                      "--output", tmp_path)
     assert result.returncode == 0, result.stderr
     record_set = tmp_path / "jpeg-q20"
     manifest = json.loads((record_set / "manifest.json").read_text())
