@@ -1,25 +1,20 @@
 """Write a data set of synthetic frames: BMP pictures and Pascal VOC labels, in sequences, in parallel, resumable."""
 
-import concurrent.futures
 import contextlib
 import dataclasses
-import json
-import multiprocessing
-import os
 import pathlib
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 
-from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.support.files import atomic_file
+from tfod_compress.synthetic import writing
 from tfod_compress.synthetic.damage import KINDS, damaged
 from tfod_compress.synthetic.parameters import SceneParameters
 from tfod_compress.synthetic.picture import Painter
 from tfod_compress.synthetic.scene import sample_scene
 
-SETTINGS_NAME = "demo_frames.json"
 _DRAWING = 1  # raised when the same settings give other pictures: an older folder is then not added to
 _SMALLEST, _LARGEST = 64, 8192  # pixels a side
 
@@ -62,29 +57,21 @@ def make_frames(output, *, count, width, height, broken=0, seed=0, sequence_leng
       InputError: arguments out of range, or a folder that holds other frames.
     """
     scene = scene or SceneParameters()
-    for name, value, least, most in (("count", count, 1, 10**7), ("width", width, _SMALLEST, _LARGEST),
-                                     ("height", height, _SMALLEST, _LARGEST), ("broken", broken, 0, 10**6),
-                                     ("seed", seed, 0, 2**63), ("sequence_length", sequence_length, 1, 1000),
-                                     ("workers", 1 if workers is None else workers, 1, 1024)):
-        if not least <= value <= most:
-            raise InputError(f"{name} {value}: give a whole number between {least} and {most}")
+    writing.check_ranges(
+        count=(count, 1, 10**7), width=(width, _SMALLEST, _LARGEST), height=(height, _SMALLEST, _LARGEST),
+        broken=(broken, 0, 10**6), seed=(seed, 0, 2**63), sequence_length=(sequence_length, 1, 1000),
+        workers=(1 if workers is None else workers, 1, 1024))
     output = pathlib.Path(output)
     settings = {"count": count, "width": width, "height": height, "broken": broken, "seed": seed,
                 "sequence_length": sequence_length, "drawing": _DRAWING, "scene": dataclasses.asdict(scene)}
-    _claim(output, settings)
+    writing.claim(output, settings)
     sequences = {}
     for frame in _frames(count, broken, sequence_length):
         if not _is_whole(output, frame, width, height):
             sequences.setdefault(frame.sequence, []).append(frame)
     jobs = [(output, seed, sequence, frames, width, height, scene) for sequence, frames in sequences.items()]
-    todo, total = sum(len(frames) for frames in sequences.values()), count + broken
-    done = total - todo
-    progress = progress or (lambda done, total: None)
-    progress(done, total)
-    for made in _in_parallel(jobs, min(workers or os.cpu_count() or 1, max(len(jobs), 1))):
-        done += made
-        progress(done, total)
-    return todo
+    todo = sum(len(frames) for frames in sequences.values())
+    return writing.fill(_make_sequence, jobs, todo=todo, total=count + broken, workers=workers, progress=progress)
 
 
 def draw_frame(width, height, *, seed=0, sequence=0, time=0.0, scene=None):
@@ -143,44 +130,6 @@ def _is_whole(output, frame, width, height):
         size = picture.stat().st_size
         return label.stat().st_size > 0 and (frame.damage is not None or size == 54 + (width * 3 + 3) // 4 * 4 * height)
     return False
-
-
-def _claim(output, settings):
-    """Notes the settings in the folder, or raises InputError where it holds frames of other ones."""
-    path = output / SETTINGS_NAME
-    settings = json.loads(json.dumps(settings))
-    held = any(next((output / name).iterdir(), None) is not None for name in ("frames", "labels")
-               if (output / name).is_dir())
-    if held:
-        try:
-            known = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{output}: holds frames or labels of other origin; choose another --output") from None
-        except ValueError:
-            raise InputError(f"{path}: is not readable; choose another --output or remove the folder") from None
-        if known != settings:
-            differing = [name for name in settings if not isinstance(known, dict) or known.get(name) != settings[name]]
-            raise InputError(f"{output}: holds frames made with another {', '.join(differing)}; choose another "
-                             "--output or remove the folder")
-        for name in ("frames", "labels"):  # what a killed run was writing
-            for leftover in (output / name).rglob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
-    else:
-        write_json(path, settings)
-
-
-def _in_parallel(jobs, workers):
-    """Runs `_make_sequence` on each job; yields what it returns as it comes."""
-    if workers == 1:
-        yield from (_make_sequence(*job) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,))
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(_make_sequence, *job) for job in jobs]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _make_sequence(output, seed, sequence, frames, width, height, scene):
