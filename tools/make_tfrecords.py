@@ -61,7 +61,8 @@ _SEQUENCE_BY = flags.DEFINE_string("sequence_by", None, "Regular expression on a
 _SPLIT_BY = flags.DEFINE_string("split_by", None, "Likewise: frames with the same first group stay on one side; "
                                 "without --sequence_by they are a sequence too.")
 _SPLIT_FILES = flags.DEFINE_string("split_files", None, "Folder of train.txt, val.txt, test.txt: lists of frames that "
-                                   "say which goes where.")
+                                   "say which goes where; or the word folders, where the frames lie in train/, val/ "
+                                   "and test/ below --frames.")
 _FOLDS = flags.DEFINE_integer("folds", 0, "Make K folds for cross-validation instead of train and val.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the assignment to splits and of the sample that is measured.")
 _SHARDS = flags.DEFINE_integer("num_shards", 0, "Files of each split; 0: 10 frames a file up to 16 files, then 500.")

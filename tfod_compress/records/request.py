@@ -75,7 +75,8 @@ class Division:
       sequence_by: regular expression on source_id whose group is a frame's sequence: what stays on one side, what a
         video codec codes, and the unit of statistics. None takes `split_by`, or for video codecs each folder of frames.
       split_by: regular expression on source_id whose group stays on one side; None takes `sequence_by`.
-      split_files: folder of train.txt, val.txt and perhaps test.txt, instead of fractions.
+      split_files: folder of train.txt, val.txt and perhaps test.txt, instead of fractions; or "folders", where frames
+        lie in train/, val/ and perhaps test/.
       folds: K > 1 makes the splits fold0 to foldK-1 instead of train and val.
       seed: of the assignment to splits, and of the sample that is measured.
       duplicates: "together" keeps frames with identical pixels on one side, and stops where split_by or split_files

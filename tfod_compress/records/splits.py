@@ -6,6 +6,9 @@ import re
 
 from tfod_compress.support.errors import InputError
 
+SPLITS = ("train", "val", "test")
+FOLDERS = "folders"  # in the place of a folder of lists
+
 
 def group_keys(source_ids, split_by, flag="--split_by"):
     """The group of each frame: frames of one group stay on one side.
@@ -137,6 +140,11 @@ def _first_classes(keys, classes):
     return found
 
 
+def by_folders(source_ids):
+    """[split or None], one for each frame: its first folder, where that is train, val or test."""
+    return [first if first in SPLITS else None for first in (source_id.split("/")[0] for source_id in source_ids)]
+
+
 def read_split_files(folder):
     """The split that a folder of lists asks for, as VOC's ImageSets/Main and KITTI's ImageSets have them.
 
@@ -152,7 +160,7 @@ def read_split_files(folder):
     """
     folder = pathlib.Path(folder)
     listed = {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         try:
             text = (folder / f"{split}.txt").read_text(encoding="utf-8-sig")
         except FileNotFoundError:

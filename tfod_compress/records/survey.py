@@ -121,8 +121,11 @@ def divide(source, good, broken, division, say, classes=None):
     split_by, split_files, seed, max_pixels = division.split_by, division.split_files, division.seed, source.max_pixels
     together = division.duplicates == "together"
     if split_files:
-        sides = splits.assign_listed(names, splits.read_split_files(split_files),
-                                     [frame.source_id for frame, _ in broken], split_files)
+        if str(split_files) == splits.FOLDERS:
+            sides, split_files = splits.by_folders(names), f"{source.frames}/{{{','.join(splits.SPLITS)}}}"
+        else:
+            sides = splits.assign_listed(names, splits.read_split_files(split_files),
+                                         [frame.source_id for frame, _ in broken], split_files)
         good, sides = _in_lists(good, sides, split_files, say)
         groups = duplicate_frames.identical(good, max_pixels) if together else []
         parted = sequences.parted([frame.source_id for frame, _ in good], sides, division.sequence_by) if (
@@ -187,9 +190,9 @@ def _labelled(good, labels, unlabelled, objects, say):
 def _in_lists(good, sides, split_files, say):
     out = sum(side is None for side in sides)
     if out == len(good):
-        raise InputError(f"{split_files}: every frame that it lists is broken or has no labels (--split_files)")
+        raise InputError(f"{split_files}: no frame there that is whole and has labels (--split_files)")
     if out:
-        say(f"{out} frames are in no list of {split_files} and are left out")
+        say(f"{out} frames are not in {split_files} and are left out")
     kept = [(item, side) for item, side in zip(good, sides, strict=True) if side]
     return [item for item, _ in kept], [side for _, side in kept]
 

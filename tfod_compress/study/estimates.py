@@ -102,7 +102,8 @@ def _speeds(workdir):
     for path in sorted([*workdir.glob("done/*.json"), *workdir.parent.glob("*/done/*.json")]):
         try:
             stamp = read_json(path)
-            found.setdefault(stamp["work"]["kind"], []).append(stamp["seconds"] / stamp["work"]["amount"])
+            seconds = stamp["seconds"] / stamp["work"]["amount"]  # None of a command that was killed on the way
+            found.setdefault(stamp["work"]["kind"], []).append(seconds)
         except (KeyError, TypeError, ZeroDivisionError):
             continue
     return {kind: statistics.median(values) for kind, values in found.items() if kind}
