@@ -6,9 +6,9 @@ from typing import Annotated
 import pydantic
 
 from tfod_compress.learned import MODELS
+from tfod_compress.study.data_schema import Data, MakeFrames, Records, Split
 from tfod_compress.study.learned_schema import CodecTuning, TrainedCodec
 from tfod_compress.study.reading import parse
-from tfod_compress.study.schema import Data, MakeFrames, Records, Split
 from tfod_compress.study.settings import matches
 from tfod_compress.study.strict import Strict
 
