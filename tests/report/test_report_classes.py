@@ -121,7 +121,7 @@ def test_classes_at_ids_with_gaps_keep_their_names_in_the_pictures(many):
     for frame in frames:
         here = truth.image == truth.image_ids.index(frame.source_id)
         true = sorted(COCO[number] for number in truth.class_ids[here].tolist())
-        assert sorted(box.label for box in frame.views[0].boxes if box.kind in ("found", "missed")) == true
+        assert sorted(box.label for box in frame.views[0].marks if box.kind in ("found", "missed")) == true
         assert {box.label.rsplit(" ", 1)[0] for box in frame.views[0].boxes if box.kind == "right"} <= set(true)
 
 
