@@ -122,7 +122,7 @@ def test_classes_at_ids_with_gaps_keep_their_names_in_the_pictures(many):
         here = truth.image == truth.image_ids.index(frame.source_id)
         true = sorted(COCO[number] for number in truth.class_ids[here].tolist())
         assert sorted(box.label for box in frame.views[0].marks if box.kind in ("found", "missed")) == true
-        assert {box.label.rsplit(" ", 1)[0] for box in frame.views[0].boxes if box.kind == "right"} <= set(true)
+        assert {box.label.rsplit(" ", 1)[0] for box in frame.views[0].marks if box.kind == "right"} <= set(true)
 
 
 def test_objects_are_counted_over_all_folds(many):
