@@ -134,7 +134,7 @@ def test_retraining_has_its_own_answer_where_compared_with_the_best(finished):
 @pytest.mark.parametrize(("interval", "short", "then"), [
     ((-0.3, -0.2), "not known, only JPEG 5 was retrained.", "JPEG 5 loses more than 0.02."),
     ((-0.3, 0.2), "not known, only JPEG 5 was retrained.", "At JPEG 5 the interval reaches beyond a loss of 0.02"),
-    ((-0.01, 0.2), "JPEG 5, ", "Only JPEG 5 was retrained. No detector was retrained for a stronger compression."),
+    ((-0.01, 0.2), "JPEG 5, ", "Only JPEG 5 was retrained. Nothing was retrained for a stronger compression."),
 ])
 def test_what_was_retrained_is_told_where_that_is_not_all(finished, interval, short, then):
     """The others may be safe after retraining, so that none is, or that the next is not, has not been found."""

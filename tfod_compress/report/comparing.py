@@ -31,8 +31,8 @@ def codecs_of(series_list):
                 rows += _against(anchor, other, regime)
     if not rows:
         return None
-    metric = series_list[0].metric
-    columns = (Entry("codec"), Entry("detector"), Entry("against"), Entry("BD-rate", f"rate at equal {metric.title}"),
+    metric, noun = series_list[0].metric, series_list[0].task.model
+    columns = (Entry("codec"), Entry(noun), Entry("against"), Entry("BD-rate", f"rate at equal {metric.title}"),
                Entry(f"BD-{words.short(metric)}", "at equal rate"), Entry("overlap", f"of the {metric.title}s"))
     return Table(columns, tuple(rows))
 
@@ -107,7 +107,7 @@ def grey_of(series_list):
     if not rows:
         return None
     title = words.title(series_list[0].metric)
-    return Table((Entry("quality"), Entry("detector"), Entry("colour", title), Entry("grey", title),
+    return Table((Entry("quality"), Entry(series_list[0].task.model), Entry("colour", title), Entry("grey", title),
                   Entry("difference", "not tested"), Entry("size of grey", "of colour")), tuple(rows))
 
 
@@ -143,7 +143,7 @@ def normalised(series_list):
             panel.set_ylabel(f"{series_list[0].metric.title}, lowest to highest")
             panel.legend()
         return theme.finish(figure, "detectors_normalised", f"Line chart: {series_list[0].metric.title} of each "
-                            "detector between its own lowest and highest value, against quality.")
+                            f"{series_list[0].task.model} between its own lowest and highest value, against quality.")
 
 
 def times_of(study):

@@ -223,17 +223,17 @@ def answer(series):
         f"{_with_interval(best, regime)} at {best.name} and {_with_interval(row, regime)} at {row.name}"
         f"{_paired(row.loss)}."
     )
-    sentences += _retraining(row)
+    sentences += _retraining(row, series.task.model)
     sentences.append(_scope(series, row))
     return sentences
 
 
-def _retraining(row):
+def _retraining(row, noun):
     regime = _retrained_regime(row.cells)
     if regime is None:
-        return ["No detector was retrained on compressed frames here, so whether that helps is not known."]
+        return [f"No {noun} was retrained on compressed frames here, so whether that helps is not known."]
     name = words.regime_name(regime)
-    told = f"The detector {name} on such frames reaches {_with_interval(row, regime)}"
+    told = f"The {noun} {name} on such frames reaches {_with_interval(row, regime)}"
     if "control_ft" in row.cells:
         told += (f", the control (equally many further steps on best-quality frames) "
                  f"{_with_interval(row, 'control_ft')}{_paired(row.gain)}.")
@@ -250,7 +250,7 @@ def _scope(series, row):
     if series.regimes() == ["published"]:
         return (f"All on {sum(part.images for part in parts)} validation frames{folds}; the intervals tell how much "
                 "the choice of frames matters. Nothing was trained.")
-    folds += folds and ", each tested by a detector trained on the others"
+    folds += folds and f", each tested by a {series.task.model} trained on the others"
     text = (f"All on {sum(part.images for part in parts)} validation frames{folds}; the intervals tell how much the "
             "choice of frames matters")
     if len(entries) == 1:
@@ -258,8 +258,8 @@ def _scope(series, row):
     runs = f"{seeds} training seeds" if len(parts) == 1 else f"{len(entries)} runs over seeds and folds"
     if row.cells[series.reference_regime].pooled:
         return (f"{text}. {words.capital(series.metric.title)} and its differences are of all folds' frames together, "
-                f"ranked by the scores of all detectors; {runs}, each other number the mean and each interval reaching "
-                "over all of them.")
+                f"ranked by the scores of all {series.task.model}s; {runs}, each other number the mean and each "
+                "interval reaching over all of them.")
     return f"{text}; {runs}, each number the mean and each interval reaching over all of them."
 
 

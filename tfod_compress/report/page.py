@@ -128,7 +128,8 @@ def _lmu_sentence():
 
 def _regimes(series_list):
     present = list(dict.fromkeys(regime for series in series_list for regime in series.regimes()))
-    return [words.REGIMES.get(regime, (regime, "")) for regime in present]
+    named = (words.REGIMES.get(regime, (regime, "")) for regime in present)
+    return [(name, meaning.format(model=series_list[0].task.model)) for name, meaning in named]
 
 
 def _intervals(study):

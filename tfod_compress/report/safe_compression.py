@@ -277,7 +277,7 @@ def overview(series_list, answers):
                 cells += [Entry(words.percent(safe.row.share)), Entry(words.rate(safe.row.bpp)),
                           Entry(words.score(score.value, metric), words.interval(score.low, score.high, metric))]
             rows.append(tuple(cells))
-    columns = (Entry("detector"), Entry("codec"), Entry("regime"), Entry("safe up to"),
+    columns = (Entry(series_list[0].task.model), Entry("codec"), Entry("regime"), Entry("safe up to"),
                Entry("size", "of best quality"), Entry("rate", "bits/pixel"),
                Entry(words.title(series_list[0].metric), "there"))
     return Table(columns, tuple(rows)) if rows else None
@@ -311,7 +311,7 @@ def _only(safe):
 def _next_sentence(safe):
     trained = safe.regime in words.RETRAINED_REGIMES
     if safe.stopped_by is None:
-        return ("No detector was retrained for a stronger compression." if trained else
+        return ("Nothing was retrained for a stronger compression." if trained else
                 "No stronger compression was tested.")
     name = f"next{' that was retrained' if safe.only else ''}, {safe.stopped_by.name},"
     return {WORSE: f"The {name} loses more than that.",

@@ -60,7 +60,7 @@ def all_metrics(series):
                 cell = row.cells[regime]
                 rows.append((Entry(row.name), Entry(words.regime_name(regime)),
                              *(_estimate(cell, metric) for metric in others)))
-    return Table((Entry("quality"), Entry("detector"), *(Entry(words.title(metric)) for metric in others)), tuple(rows))
+    return Table((Entry("quality"), Entry(task.model), *(Entry(words.title(metric)) for metric in others)), tuple(rows))
 
 
 def comparisons(study):

@@ -4,16 +4,16 @@ import math
 
 REGIMES = {
     "off_the_shelf": ("off the shelf", "trained on the best quality, tested on the compressed frames"),
-    "published": ("as published", "a detector from outside, not trained here, tested on the compressed frames"),
+    "published": ("as published", "a {model} from outside, not trained here, tested on the compressed frames"),
     "retrained": ("retrained from the start", "trained on the compressed frames from the same starting weights"),
-    "task_ft": ("retrained", "the best-quality detector, trained further on the compressed frames"),
-    "control_ft": ("control", "the best-quality detector, trained equally much further on best-quality frames"),
-    "codec_ft": ("codec fine-tuned", "learned codec trained further through the frozen detector"),
-    "joint_ft": ("jointly fine-tuned", "learned codec and detector trained further together"),
+    "task_ft": ("retrained", "the best-quality {model}, trained further on the compressed frames"),
+    "control_ft": ("control", "the best-quality {model}, trained equally much further on best-quality frames"),
+    "codec_ft": ("codec fine-tuned", "learned codec trained further through the frozen {model}"),
+    "joint_ft": ("jointly fine-tuned", "learned codec and {model} trained further together"),
     "fixed_decoder": ("encoder only", "only the encoder side trained further"),
-    "task_decoder": ("decoder and detector", "only decoder and detector trained further"),
+    "task_decoder": ("decoder and detector", "only decoder and {model} trained further"),
 }
-"""{regime: (short name, what it means)}, in the order of all tables."""
+"""{regime: (short name, what it means for a task's model)}, in the order of all tables."""
 
 REFERENCE_REGIMES = ("off_the_shelf", "published")
 """The regimes whose result at the best quality the others are compared with: the first that a series has."""
