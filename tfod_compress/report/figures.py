@@ -11,6 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from tfod_compress.report import theme, words
 
 _LINE_STYLES = ("-", "--", ":", "-.")
+MANY = 6  # curves, of which a legend would hide some if it lay among them
 
 
 def rate_accuracy(series_list):
@@ -82,7 +83,10 @@ def _rate_accuracy_panel(figure, panel, series_list):
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.legend(handles=handles, loc=f"{'lower' if series_list[0].metric.higher_is_better else 'upper'} right")
+    if len(handles) > MANY:
+        panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    else:
+        panel.legend(handles=handles, loc=f"{'lower' if series_list[0].metric.higher_is_better else 'upper'} right")
 
 
 def _curve(series, regime):
