@@ -59,6 +59,20 @@ class ClassMatch:
                 "not_in_records": [name for number, name in self.theirs.items() if number not in self.ids]}
 
 
+def notes(result: dict) -> list[str]:
+    """Lines for a person about the classes of a metrics.json; none where there is nothing to tell."""
+    made, described, scored = [], result.get("classes"), result.get("classes_scored")
+    if described:
+        matched, missing, left_out = (described[name] for name in ("matched", "not_in_detector", "not_in_records"))
+        made.append(f"metrics are over the classes that both sides have: {listed(matched.values(), CLASSES)}" + (
+            f"; pictures of {listed(missing, CLASSES)} are left out" if missing else "") + (
+            f"; the classifier's {listed(left_out, CLASSES)} are left out" if left_out else ""))
+    if scored:
+        made.append(f"{result['record_set']}: the predictions hold {scored} classes of each picture, so top-5 is of so "
+                    "many")
+    return made
+
+
 def match(theirs: dict, ours: dict, name: str, path) -> ClassMatch:
     """Matches by name.
 
