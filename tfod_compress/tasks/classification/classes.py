@@ -66,7 +66,7 @@ def notes(result: dict) -> list[str]:
         matched, missing, left_out = (described[name] for name in ("matched", "not_in_detector", "not_in_records"))
         made.append(f"metrics are over the classes that both sides have: {listed(matched.values(), CLASSES)}" + (
             f"; pictures of {listed(missing, CLASSES)} are left out" if missing else "") + (
-            f"; the classifier's {listed(left_out, CLASSES)} are left out" if left_out else ""))
+            f"; scores of {listed(left_out, CLASSES)} are left out" if left_out else ""))
     if scored:
         made.append(f"{result['record_set']}: the predictions hold {scored} classes of each picture, so top-5 is of so "
                     "many")
