@@ -9,6 +9,7 @@ import pytest
 
 from tests import tiny_classes
 from tfod_compress import evaluation
+from tfod_compress.evaluation.comparison import compare
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.models import Wanted
@@ -123,6 +124,31 @@ def test_a_classifier_of_another_framework(sets, script, tmp_path, run_tool):
                        (["--split", "train"], "has no frames of the split 'train'")):
         wrong = run_tool("compare", *files, "--ground_truth", sets[0], *more)
         assert wrong.returncode == 1 and told in wrong.stderr and wrong.stderr.count("\n") == 1
+
+
+def test_predictions_of_a_classifier_without_some_class_are_measured_again_and_compared(sets, tmp_path):
+    """Its metrics.json tells which classes it lacks: pictures of those are left out, as when it was evaluated."""
+    record_set = RecordSet(sets[0])
+    kept = [example for example in record_set.examples("val") if example.class_name != "yield"]
+    for name, ids, missing in (("a", [1, 3], ["yield"]), ("b", [3, 1, 2], [])):
+        rows = [{"image_id": example.source_id, "class_ids": ids, "scores": [0.9, 0.1, 0.0][:len(ids)]}
+                for example in (kept if missing else record_set.examples("val"))]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "predictions.json").write_text(json.dumps(rows))
+        described = {"matched": {"stop": "stop", "priority": "priority"}, "not_in_detector": missing,
+                     "not_in_records": []}
+        if missing:
+            (tmp_path / name / "metrics.json").write_text(json.dumps({"classes": described}))
+    files = [tmp_path / name / "predictions.json" for name in "ab"]
+    result = evaluation.metrics_from(files[0], sets[0], tmp_path / "out")
+    assert result["images"] == len(kept) == 8 and result["top1"]["value"] == 0.5
+    assert result["classes"]["not_in_detector"] == ["yield"]
+    found = compare(files, sets[0], keys=["top1"])
+    assert found.images == 8 and found.rows[0][1]["value"] == 0
+    assert found.notes == ["compared on the classes that both cover: stop, priority"]
+    (tmp_path / "a" / "metrics.json").unlink()
+    with pytest.raises(InputError, match="no predictions on 4 images"):
+        evaluation.metrics_from(files[0], sets[0], tmp_path / "again")
 
 
 def test_its_frames_stay_where_that_is_asked_for(sets, script, tmp_path):

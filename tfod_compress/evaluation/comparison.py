@@ -45,7 +45,7 @@ def compare(files, ground_truth, *, split="val", score_threshold=0.5, margin=Non
     Raises:
       InputError: the files do not fit the ground truth; no such metric; an absolute margin of one that has a unit.
     """
-    task, _, truth, predicted, fewer = load(files, ground_truth, split)
+    task, _, truth, predicted, missing = load(files, ground_truth, split)
     known = {metric.key: metric for metric in task.metrics if metric.scorer}
     unknown = [key for key in keys if key not in known]
     if unknown:
@@ -56,7 +56,8 @@ def compare(files, ground_truth, *, split="val", score_threshold=0.5, margin=Non
     if margin is not None and not margin.relative and with_unit:
         raise InputError(f"--margin {margin}: {with_unit[0].title} is in {with_unit[0].unit}; give a share of B's, "
                          "such as 5%, or name other metrics with --metric")
-    notes = [f"compared on the classes that both cover: {listed(truth.class_names.values(), CLASSES)}"] if fewer else []
+    names = [name for name in truth.class_names.values() if name not in missing]
+    notes = [f"compared on the classes that both cover: {listed(names, CLASSES)}"] if missing else []
     notes += [line for file, found in zip(files, predicted, strict=True) for line in task.odd(found, truth, str(file))]
     units = jackknife.units(len(truth.image_ids), truth.groups)
     scorers = [task.scorer(truth, found, score_threshold if task.thresholded else None) for found in predicted]

@@ -63,7 +63,8 @@ def load(files, ground_truth, split="val"):
       split: of the record set.
 
     Returns:
-      (task, RecordSet or None, truth, [predictions], whether the truth lacks classes that not all files cover).
+      (task, RecordSet or None, truth, [predictions], names of the classes that not all files cover, where the truth has
+      less for that).
 
     Raises:
       InputError: the files are missing, malformed, or do not belong together.
@@ -80,7 +81,8 @@ def load(files, ground_truth, split="val"):
     missing = task.not_covered(files)
     found = [task.without(everything, task.read_predictions(file, everything), missing) for file in files]
     truth = found[0][0]
-    return task, record_set, truth, [predicted for _, predicted in found], truth is not everything
+    return task, record_set, truth, [predicted for _, predicted in found], (
+        frozenset() if truth is everything else missing)
 
 
 def metrics_from(predictions, ground_truth, output, *, split="val", score_threshold=0.5):
@@ -101,11 +103,11 @@ def metrics_from(predictions, ground_truth, output, *, split="val", score_thresh
     Raises:
       InputError: the files are missing, malformed, or do not belong together.
     """
-    task, record_set, truth, (found,), fewer = load([predictions], ground_truth, split)
+    task, record_set, truth, (found,), missing = load([predictions], ground_truth, split)
     size = results.coded_size(record_set, split, truth) if record_set else {
         "bpp": None, "coded_bytes": None, "pixels": int(truth.sizes.prod(axis=1).sum())}
     beside = read_json(pathlib.Path(predictions).with_name("metrics.json")) or {}
-    more = {"classes": beside.get("classes")} if fewer else {}
+    more = {"classes": beside.get("classes")} if missing else {}
     dropped = getattr(found, "dropped", None)
     more |= {"dropped_detections": dropped} if dropped else {}
     result = {**results.named(task), "record_set": record_set.name if record_set else pathlib.Path(ground_truth).name,

@@ -126,8 +126,13 @@ def _kind(value):
     return kinds.get(type(value), "null")
 
 
-def rows_of(path, truth: Any) -> list[dict]:
+def rows_of(path, truth: Any, may_lack: frozenset[str] = frozenset()) -> list[dict]:
     """The rows of a predictions.json, one for each image of a truth, in their order.
+
+    Args:
+      path: the file.
+      truth: has image_ids and a name.
+      may_lack: ids of images that may have no row.
 
     Raises:
       InputError: the file is missing or no list of objects with an image_id; images are missing, come twice or are none
@@ -152,7 +157,7 @@ def rows_of(path, truth: Any) -> list[dict]:
                          f"{listed(strange)}{hint}")
     if len(set(ids)) < len(ids):
         raise InputError(f"{path}: {len(ids) - len(set(ids))} images come twice")
-    missing = sorted(set(index) - set(ids))
+    missing = sorted(set(index) - set(ids) - may_lack)
     if missing:
         raise InputError(f"{path}: no predictions on {len(missing)} images of {truth.name}: {listed(missing)}")
     return sorted(rows, key=lambda row: index[row["image_id"]])

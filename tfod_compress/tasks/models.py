@@ -41,7 +41,7 @@ class Wanted:
     def of_the_task(self) -> list[str]:
         """Which of the attributes that a task may lack are given."""
         names = ("checkpoint", "saved_model", "pipeline_config_path", "detector_label_map", "class_map", "nms_iou")
-        return [name for name in names if getattr(self, name) not in (None, ())]
+        return [name for name in names if getattr(self, name) not in (None, (), [])]
 
 
 class ClassMatch(typing.Protocol):

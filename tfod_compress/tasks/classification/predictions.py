@@ -7,11 +7,12 @@
 """
 
 import json
+import pathlib
 
 import numpy as np
 
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import atomic_file
+from tfod_compress.support.files import atomic_file, read_json
 from tfod_compress.support.text import CLASSES, listed
 from tfod_compress.tasks.classification.truth import Predictions, Truth
 from tfod_compress.tasks.frame_predictions import rows_of
@@ -35,11 +36,16 @@ def write(path, truth: Truth, predictions: Predictions):
 def read(path, truth: Truth) -> Predictions:
     """Predictions on a truth's images.
 
+    Images of classes that the classifier lacks, as the metrics.json beside the file tells, may be missing: they get
+    some classes with a score of 0, and `classes.without` leaves them out.
+
     Raises:
       InputError: the file is missing or no predictions; images are missing, come twice or are none of the truth's;
         classes that the label map lacks.
     """
-    rows = rows_of(path, truth)
+    missing, of_image = not_covered([path]), zip(truth.image_ids, truth.class_ids.tolist(), strict=True)
+    rows = rows_of(path, truth, frozenset(
+        image_id for image_id, number in of_image if truth.class_names[number] in missing))
     try:
         counts = {len(row["class_ids"]) for row in rows}
         if len(counts) > 1:
@@ -55,7 +61,27 @@ def read(path, truth: Truth) -> Predictions:
     if class_ids.ndim != 2 or class_ids.dtype.kind != "i" or scores.shape != class_ids.shape or not class_ids.shape[1]:
         raise InputError(f"{path}: not predictions: class_ids and scores are lists of one length, class_ids of whole "
                          "numbers")
+    if len(rows) < len(truth.image_ids):
+        class_ids, scores = _with_missing(rows, class_ids, scores, truth)
     return checked(class_ids.astype(np.int64), scores, truth, str(path))
+
+
+def not_covered(files) -> frozenset[str]:
+    """Names of the classes that at least one of some files does not cover, as the metrics.json beside each tells."""
+    found = [(read_json(pathlib.Path(file).with_name("metrics.json")) or {}).get("classes") for file in files]
+    return frozenset(name for each in found if isinstance(each, dict) for name in each.get("not_in_detector", ()))
+
+
+def _with_missing(rows, class_ids, scores, truth):
+    """The arrays with a row for each image of the truth."""
+    known = {row["image_id"]: index for index, row in enumerate(rows)}
+    kept = class_ids.shape[1]
+    filled = np.tile(np.array(sorted(truth.class_names)[:kept], np.int64), (len(truth.image_ids), 1))
+    zeros = np.zeros(filled.shape)
+    for at, image_id in enumerate(truth.image_ids):
+        if image_id in known:
+            filled[at], zeros[at] = class_ids[known[image_id]], scores[known[image_id]]
+    return filled, zeros
 
 
 def checked(class_ids, scores, truth: Truth, name: str) -> Predictions:

@@ -61,6 +61,12 @@ class Classification(Task):
 
         return [evaluated.EvaluatedClassifier(path, wanted.batch_size) for path in wanted.checkpoint]
 
+    def not_covered(self, files):
+        return predictions.not_covered(files)
+
+    def without(self, truth, predictions, names):
+        return classes.without(truth, predictions, names)
+
     def pool(self, parts):
         return truth.pool(parts)
 
