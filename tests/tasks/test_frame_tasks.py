@@ -68,6 +68,21 @@ def test_a_file_of_predictions_is_measured(records, tmp_path):
     assert (result["intervals"]["unit"], result["intervals"]["units"]) == ("sequence", 3) and "plain" not in result
 
 
+def test_what_has_a_unit_has_the_interval_of_a_number(records, tmp_path):
+    """Above 1, where there are no odds."""
+    truth = records.task.ground_truth(records, "fold0")
+
+    def later(rows):
+        for number, row in enumerate(rows):
+            row["prediction"] += number
+        rows.reverse()  # in whatever order
+
+    result = evaluation.metrics_from(write(tmp_path / "a.json", truth, later), records.path, tmp_path / "out",
+                                     split="fold0")
+    assert result["error"]["mean"]["value"] == 6.5
+    assert result["error"]["mean"]["low"] < 6.5 < result["error"]["mean"]["high"]
+
+
 def test_two_files_are_compared(records, tmp_path):
     truth = records.task.ground_truth(records, "fold0")
     files = [write(tmp_path / name, truth, off=off) for name, off in (("a.json", 1.0), ("b.json", 3.0))]
