@@ -14,7 +14,7 @@ import sys
 import cv2
 import pytest
 
-from tests import report_study
+from tests import report_study, tiny_classes
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,7 +23,7 @@ LANGUAGES = ("sh", "python", "yaml", "json", "text")
 PROGRAMS = ("python", "pytest", "model_main_tf2.py", "make", "tensorboard", "compressai/bin/pip")
 OF_OTHERS = (  # programs that are not ours: these very lines are known to be right
     "tensorboard --logdir runs", "tensorboard --logdir runs/lmu/tensorboard", "python -m venv compressai",
-    "compressai/bin/pip install compressai")
+    "compressai/bin/pip install compressai", "python brightness/draw.py")
 OTHER_FLAGS = {"--help", "--no-deps", "--weights"}  # of all commands, of pip, of a script of the reader's own
 STARTS = re.compile(r"\s*(\$ )?(python|pytest|model_main_tf2\.py|make|tensorboard)\s+(-|[a-z])")
 OPTIONS = {"-m": 1, "-k": 1, "-n": 1, "-q": 0}  # of pytest, with how many words follow
@@ -42,9 +42,16 @@ COMMANDS = {
                     "python -m tools.make_pipeline_config --detector ssd_inception_v2_demo --records "
                     "tfrecords/jpeg-q100 --set 'train_config.num_steps: 20' --output runs/mine.config",
                     "python -m tools.export_frames tfrecords/jpeg-q5 --output frames/jpeg-q5",
-                    "python -m tools.evaluate --detector_command 'python hog.py {frames} {output}' "
+                    "python -m tools.evaluate --model_command 'python hog.py {frames} {output}' "
                     "--detector_label_map hog.pbtxt --records tfrecords/jpeg-q100 --records tfrecords/jpeg-q5 "
                     "--output runs/hog"],
+    "own classifier": ["python -m tools.make_tfrecords --task classification --frames signs --quality 90,5 --output "
+                       "tfrecords/signs",
+                       "python -m tools.export_frames tfrecords/signs/jpeg-q90 --split train --output frames/signs",
+                       "python -m tools.evaluate --model_command 'python colour.py frames/signs {frames} {output}' "
+                       "--records tfrecords/signs/jpeg-q90 --records tfrecords/signs/jpeg-q5 --output runs/colour",
+                       "python -m tools.compare runs/colour/jpeg-q5/predictions.json "
+                       "runs/colour/jpeg-q90/predictions.json --ground_truth tfrecords/signs/jpeg-q5"],
     "codecs": ["python -m tools.codec list",
                "python -m tools.codec encode --codec webp --quality 50 picture.png picture.webp",
                "python -m tools.codec decode --codec webp picture.webp decoded.png",
@@ -69,6 +76,7 @@ NOT_RUN = {  # why: what such a command says
     "takes more than a minute":
         r"^make (demo|test)|end_to_end_demo|--target_bpp|"
         r"benchmarks\.(codecs|training|evaluation|make_tfrecords|kodak|unchanged)|train_codec|--scale smoke",
+    "run by tests/tasks/test_adding_a_task.py": r"brightness",
     "of what such a command leaves": r"--codec_model runs/|runs/mine.config --(model_dir|checkpoint)"}
 
 
@@ -335,6 +343,19 @@ def test_own_classes_and_an_outside_detector_run(printed, visit):
     for name in "ab":
         shutil.copytree(folder / "runs/hog/jpeg-q5", folder / "runs" / name / "jpeg-q5")
     assert "weighted_map" in run(COMPARE, folder, printed)
+
+
+def test_an_outside_classifier_runs(printed, tmp_path):
+    page = blocks(ROOT / "docs" / "outside_detectors.md")
+    (tmp_path / "colour.py").write_text(next(text for _, text in page if "def colours" in text))
+    for source_id, _, rgb in tiny_classes.pictures(30):
+        path = tmp_path / "signs" / f"{source_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rgb[..., ::-1])
+    *_, measured, compared = [run(text, tmp_path, printed) for text in COMMANDS["own classifier"]]
+    assert "top-1" in measured and "jpeg-q5" in measured and "mean_class_accuracy" in compared
+    result = json.loads((tmp_path / "runs/colour/jpeg-q90/metrics.json").read_text())
+    assert result["top1"]["value"] == 1  # each class has a colour, and the program knows it
 
 
 def test_study_pages_commands_run(printed, tmp_path):

@@ -1,20 +1,23 @@
-"""Evaluate a detector on record sets, or a detections file on a ground truth.
+"""Evaluate a model on record sets, or a file of predictions on a ground truth.
 
-The detector is a checkpoint, a SavedModel, or of any framework behind a command (docs/outside_detectors.md). Writes
-OUTPUT/<record set>/metrics.json and detections.json (COCO results) and prints a table. A model is built and traced
-once for all record sets. With several checkpoints, OUTPUT gets a folder for each. Intervals are 95 %, by
-leaving out each image, or each sequence where the record set has them. What is done already is not done again.
+The model is one of the record sets' task: a checkpoint, a detector's SavedModel, or of any framework behind a command
+(docs/outside_detectors.md). Writes OUTPUT/<record set>/metrics.json and the predictions (of detectors detections.json,
+COCO results, else predictions.json) and prints a table. A model is built and traced once for all record sets. With
+several checkpoints, OUTPUT gets a folder for each. Intervals are 95 %, by leaving out each image, or each sequence
+where the record set has them. What is done already is not done again.
 
-Where the detector has other classes than a record set, they are matched by name or by --class_map, and the metrics are
-over those that both have: objects of others are ignored, not missed.
+Where the model has other classes than a record set, they are matched by name or, of a detector, by --class_map, and the
+metrics are over those that both have: objects of others are ignored, not missed.
 
 Examples:
   python -m tools.evaluate --pipeline_config_path runs/best/pipeline.config --checkpoint runs/best \\
       --records tfrecords/jpeg-q100 --records tfrecords/jpeg-q5 --output runs/best/evaluation
   python -m tools.evaluate --checkpoint checkpoints/ssd_inception_v2_coco --records tfrecords/jpeg-q5 \\
       --class_map pipeline_configs/class_maps/coco.yaml --output runs/published
-  python -m tools.evaluate --detector_command 'python detect.py {frames} {output}' --detector_label_map coco \\
+  python -m tools.evaluate --model_command 'python detect.py {frames} {output}' --detector_label_map coco \\
       --records tfrecords/jpeg-q100 --records tfrecords/jpeg-q5 --output runs/outside
+  python -m tools.evaluate --model_command 'python classify.py {frames} {output}' --records tfrecords/signs/jpeg-q5 \\
+      --output runs/signs
   python -m tools.evaluate --metrics_from detections.json --ground_truth instances_val.json --output metrics
 """
 
@@ -29,11 +32,13 @@ _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The detector's pipe
 _CHECKPOINT = flags.DEFINE_multi_string("checkpoint", [], "A model folder (its newest checkpoint) or a prefix such as "
                                         "model/ckpt-3; may be repeated.")
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a config and checkpoints.")
-_COMMAND = flags.DEFINE_string("detector_command", None, "A command that reads PNG frames and images.json in {frames} "
-                               "and writes COCO results to {output}, run once for each record set.")
-_KEEP_FRAMES = flags.DEFINE_bool("keep_frames", False, "Keep the frames of --detector_command in OUTPUT/<record set>/"
-                                 "detector_command; else they go when the command ends, well or not. They take up to "
-                                 "3 bytes a pixel.")
+_COMMAND = flags.DEFINE_string("model_command", None, "A command that reads PNG frames and images.json in {frames} and "
+                               "writes predictions to {output} (of detectors COCO results), run once for each record "
+                               "set.")
+flags.DEFINE_alias("detector_command", "model_command")
+_KEEP_FRAMES = flags.DEFINE_bool("keep_frames", False, "Keep the frames of --model_command in OUTPUT/<record set>/"
+                                 "model_command (of detectors detector_command); else they go when the command ends, "
+                                 "well or not. They take up to 3 bytes a pixel.")
 _LABEL_MAP = flags.DEFINE_string("detector_label_map", None, "The detector's label map, by its name (coco, voc, …) or "
                                  "as a file, where none is found beside it; of a command, the record sets' own unless "
                                  "given.")
@@ -52,9 +57,12 @@ command.without_effect("resamples", "seed")
 _BATCH = flags.DEFINE_integer("batch_size", 8, "Frames run together; changes no result.", lower_bound=1)
 _ALLOW = flags.DEFINE_bool("allow_training_frames", False, "Go on where frames of the split are among those that the "
                            "checkpoint was trained on, and mark the numbers.")
-_METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A detections file (COCO results) to measure, or the "
-                                    "predictions.json of classes; no model.")
+_METRICS_FROM = flags.DEFINE_string("metrics_from", None, "A file of predictions to measure: COCO results of a "
+                                    "detector, else predictions.json; no model.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With --metrics_from: a record set's folder or a COCO JSON.")
+
+
+WITH_INTERVALS = 3  # metrics in a table that all show theirs
 
 
 def main():
@@ -66,11 +74,13 @@ def main():
         return
     if _GROUND_TRUTH.value:
         raise command.UsageError("--ground_truth goes with --metrics_from")
-    detectors = {"checkpoint": _CHECKPOINT.value, "saved_model": _SAVED_MODEL.value, "detector_command": _COMMAND.value}
-    named = [name for name, value in detectors.items() if value]
+    # The command by the name that it was given by: --detector_command was there first.
+    of_command = "detector_command" if flags.FLAGS["detector_command"].present else "model_command"
+    models = {"checkpoint": _CHECKPOINT.value, "saved_model": _SAVED_MODEL.value, of_command: _COMMAND.value}
+    named = [name for name, value in models.items() if value]
     if not named:
         raise command.UsageError("--checkpoint (with --pipeline_config_path where it is not beside it), --saved_model "
-                                 "or --detector_command is missing")
+                                 "or --model_command is missing")
     if len(named) > 1 or _CONFIG.value and not _CHECKPOINT.value:
         other = named[1] if len(named) > 1 else "pipeline_config_path"
         raise command.UsageError(f"--{named[0]} stands without --{other}")
@@ -80,65 +90,27 @@ def main():
         raise command.UsageError("--allow_training_frames goes with --checkpoint: of others it is not known what they "
                                  "were trained on")
     if _KEEP_FRAMES.value and not _COMMAND.value:
-        raise command.UsageError("--keep_frames goes with --detector_command")
-    _table(_evaluate())
+        raise command.UsageError("--keep_frames goes with --model_command")
+    _table(_evaluate(of_command))
 
 
-def _evaluate():
+def _evaluate(of_command):
     """[(checkpoint name or "", metrics)]."""
     from tfod_compress import evaluation
-    from tfod_compress.labels import classes as class_maps
-    from tfod_compress.labels import label_map
     from tfod_compress.support.errors import InputError
-    from tfod_compress.tasks.detection import outside_detector
-    from tfod_compress.tasks.detection.metrics import classes
+    from tfod_compress.tasks import models, outside_model
 
     if _COMMAND.value:
         try:
-            outside_detector.split(_COMMAND.value)
+            outside_model.split(_COMMAND.value)
         except InputError as error:
-            raise command.UsageError(error) from None
-    given = classes.Given(
-        label_map=label_map.load(_LABEL_MAP.value, "--detector_label_map") if _LABEL_MAP.value else None,
-        class_map=class_maps.read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None, nms_iou=_NMS_IOU.value)
-    settings = {"split": _SPLIT.value, "score_threshold": _THRESHOLD.value, "given": given}
-    if _task() == "classification":
-        return _classifiers()
-    if _CHECKPOINT.value:
-        return evaluation.evaluate_checkpoints(
-            _CONFIG.value, _CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, batch_size=_BATCH.value,
-            allow_training_frames=_ALLOW.value, **settings)
-    if _SAVED_MODEL.value:
-        results = evaluation.evaluate_saved_model(_SAVED_MODEL.value, _RECORDS.value, _OUTPUT.value, **settings)
-    else:
-        results = evaluation.evaluate_command(_COMMAND.value, _RECORDS.value, _OUTPUT.value,
-                                              keep_frames=_KEEP_FRAMES.value, **settings)
-    return [("", result) for result in results.values()]
-
-
-def _task():
-    """The name of the task of the record sets, which must be one."""
-    from tfod_compress.records import RecordSet
-    from tfod_compress.support.errors import InputError
-
-    named = {path: RecordSet(path).task.name for path in _RECORDS.value}
-    if len(set(named.values())) > 1:
-        told = ", ".join(f"{path} is of {name}" for path, name in named.items())
-        raise InputError(f"--records: of several tasks: {told}; evaluate them one by one")
-    return named[_RECORDS.value[0]]
-
-
-def _classifiers():
-    """As `_evaluate`, of classifiers."""
-    from tfod_compress.evaluation import classifiers
-    from tfod_compress.support.errors import InputError
-
-    for flag in (_CONFIG, _SAVED_MODEL, _COMMAND, _LABEL_MAP, _CLASS_MAP, _NMS_IOU):
-        if flag.value is not None:
-            raise InputError(f"--{flag.name} is for detectors, and {_RECORDS.value[0]} is of classification; give "
-                             "--checkpoint, or the predictions.json of another program with --metrics_from")
-    return classifiers.evaluate_several(_CHECKPOINT.value, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value,
-                                        batch_size=_BATCH.value, allow_training_frames=_ALLOW.value)
+            raise command.UsageError(f"--{of_command} {error}") from None
+    wanted = models.Wanted(
+        tuple(_CHECKPOINT.value), _SAVED_MODEL.value, _CONFIG.value, _LABEL_MAP.value, _CLASS_MAP.value, _NMS_IOU.value,
+        _COMMAND.value, _KEEP_FRAMES.value, _BATCH.value)
+    return evaluation.evaluate_models(
+        wanted, _RECORDS.value, _OUTPUT.value, split=_SPLIT.value, score_threshold=_THRESHOLD.value,
+        allow_training_frames=_ALLOW.value)
 
 
 def _measure():
@@ -157,46 +129,46 @@ def _measure():
 
 
 def _notes(results):
-    """Says once on stderr how classes were matched, what was dropped, and what the detector was trained on."""
+    """Says once on stderr how classes were matched, what was dropped, and what the model was trained on."""
     from tfod_compress import evaluation
 
     for note in dict.fromkeys(note for _, result in results for note in evaluation.notes(result)):
         print(f"note: {note}", file=sys.stderr)
 
 
-def _with_interval(estimate):
-    if estimate["low"] is None:
-        return f"{estimate['value']:.3f}"
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+def _columns(task, result):
+    """The texts of a task's `columns`; of more than a few, the decisive metric alone has its interval."""
+    keys = task.columns()
+    return [_text(result, task.metric(key), len(keys) <= WITH_INTERVALS or key == task.decisive.key) for key in keys]
 
 
-def _columns(result):
-    """(titles, function from a metrics.json to texts) of a task's metrics."""
-    from tfod_compress import tasks
-
-    task = tasks.get(result.get("task", tasks.DEFAULT))
-    if task.name != tasks.DEFAULT:
-        return [metric.title for metric in task.metrics], lambda result: [
-            _with_interval(result[metric.key]) for metric in task.metrics]
-    return ["weighted mAP", "mAP", "COCO AP", "P", "R", "F1"], lambda result: [
-        _with_interval(result["weighted_map"]), f"{result['map']['value']:.3f}", f"{result['coco']['AP']['value']:.3f}",
-        f"{result['precision']:.3f}", f"{result['recall']:.3f}", f"{result['f1']['value']:.3f}"]
+def _text(result, metric, with_interval):
+    value, entry = metric.of(result), result
+    if value is None:
+        return "–"
+    for part in metric.key.split("."):
+        entry = entry[part]
+    if not with_interval or not isinstance(entry, dict) or entry["low"] is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
 
 
 def _table(results):
     """Prints [(checkpoint name or "", metrics)], notes before."""
     from rich import console, table
 
+    from tfod_compress import tasks
+
     _notes(results)
     named, first = any(name for name, _ in results), results[0][1]
-    titles, values = _columns(first)
+    task = tasks.get(first.get("task", tasks.DEFAULT))
     told = f"; P, R, F1 at score {first['score_threshold']:g}" if "score_threshold" in first else ""
     shown = table.Table(caption=f"95 % intervals in brackets{told}", caption_justify="left")
-    for column in [*(["checkpoint"] if named else []), "record set", "bpp", *titles]:
+    for column in [*(["checkpoint"] if named else []), "record set", "bpp", *task.columns().values()]:
         shown.add_column(column, justify="left" if column in ("checkpoint", "record set") else "right", no_wrap=True)
     for name, result in results:
         bpp = "" if result["bpp"] is None else f"{result['bpp']:.3f}"
-        shown.add_row(*([name] if named else []), result["record_set"], bpp, *values(result))
+        shown.add_row(*([name] if named else []), result["record_set"], bpp, *_columns(task, result))
     wide = console.Console()
     if not wide.is_terminal:
         wide = console.Console(width=140)

@@ -1,7 +1,7 @@
 """Write the decoded frames of a record set as PNG files, with their labels in COCO's form in images.json.
 
 The pixels are those that the detectors here see: for programs of other frameworks, and to measure with pycocotools.
-What is written already is not written again. (tools.evaluate --detector_command does the same without the labels.)
+What is written already is not written again. (tools.evaluate --model_command does the same without the labels.)
 
 Examples:
   python -m tools.export_frames tfrecords/jpeg-q5 --output frames/jpeg-q5

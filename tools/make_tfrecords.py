@@ -23,8 +23,8 @@ from absl import flags
 
 from tools import command
 
-_TASK = flags.DEFINE_string("task", "detection", "What is labelled: detection (boxes) or classification (a class for "
-                            "each frame).")
+_TASK = flags.DEFINE_string("task", "detection", "What is labelled: detection (boxes), classification (a class for "
+                            "each frame), or another of tfod_compress/tasks.")
 _FRAMES = flags.DEFINE_string("frames", "data/frames", "Folder of frames, at any depth.")
 _LABELS = flags.DEFINE_string("labels", None, "Folder of label files, or one file (COCO, CSV, list); without it "
                               "data/labels or, for classification, the folders that hold the frames.")

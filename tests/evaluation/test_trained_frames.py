@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from tests import records_data, tiny_records
-from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet, convert
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection import trained_on
 from tfod_compress.tasks.detection.config import pipeline_config
 
 SEQUENCE = r"^(seq\d+)/"
@@ -41,7 +41,7 @@ def model(folder, records, start=""):
 
 
 def seen(folder, record_set, split="val"):
-    return set(trained_frames.of_checkpoint(str(folder / "ckpt-1"), folder / "pipeline.config").among(
+    return set(trained_on.of_checkpoint(str(folder / "ckpt-1"), folder / "pipeline.config").among(
         RecordSet(record_set), split))
 
 
@@ -68,7 +68,7 @@ def test_without_checksums_names_and_sizes_decide_and_a_lost_record_set_is_told(
     first = model(tmp_path / "first", old)
     assert seen(first, sets["frames"]) == names(sets["sequences"], "train") & names(sets["frames"], "val")
     (old / "images.csv").unlink()
-    found = trained_frames.of_checkpoint(str(first / "ckpt-1"), first / "pipeline.config")
+    found = trained_on.of_checkpoint(str(first / "ckpt-1"), first / "pipeline.config")
     assert found.unknown == (str(old),) and not found.frames
 
 

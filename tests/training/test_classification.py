@@ -11,7 +11,9 @@ import pytest
 
 from tests import tiny_classes
 from tests.training.test_training import weights
+from tfod_compress import evaluation
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.models import Wanted
 
 SETTINGS = {"num_train_steps": 4, "checkpoint_every_n": 2, "eval_every": 2, "deterministic": True}
 
@@ -110,12 +112,12 @@ def test_stopped_and_resumed_ends_with_the_same_bits(trained, data, tmp_path, ca
 
 
 def test_the_folder_tells_which_frames_it_was_trained_on_and_which_model_it_is(trained, data):
-    from tfod_compress.evaluation import trained_frames
     from tfod_compress.records import RecordSet
     from tfod_compress.tasks.classification import trained as classifiers
+    from tfod_compress.tasks.classification import trained_on
 
     found = classifiers.find(trained[0])
-    seen, record_set = trained_frames.of_classifier(found.folder), RecordSet(data / "jpeg-q90")
+    seen, record_set = trained_on.of_classifier(found.folder), RecordSet(data / "jpeg-q90")
     assert len(seen.among(record_set, "train")) == 18
     assert seen.among(record_set, "val") == []
     assert found.class_names == tiny_classes.NAMES
@@ -236,10 +238,8 @@ def test_the_command_refuses_in_one_line(data, demo_records, run_tool, tmp_path)
 
 
 def test_evaluated_afterwards_it_is_worth_what_it_was_while_it_trained(trained, data, tmp_path):
-    from tfod_compress.evaluation import classifiers
-
     folder, _, _ = trained
-    result = classifiers.evaluate(folder, [data / "jpeg-q90"], tmp_path)["jpeg-q90"]
+    (_, result), = evaluation.evaluate_models(Wanted(checkpoint=(folder,)), [data / "jpeg-q90"], tmp_path)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     last = {name: value for row in rows for name, value in row.items() if name.startswith("eval/")}
     for metric in ("top1", "top5", "mean_class_accuracy"):
@@ -247,4 +247,4 @@ def test_evaluated_afterwards_it_is_worth_what_it_was_while_it_trained(trained, 
     assert result["images"] == 9 and "training_frames" not in result
     assert (tmp_path / "jpeg-q90" / "predictions.json").is_file()
     with pytest.raises(InputError, match="no frames of the split 'test'"):
-        classifiers.evaluate(folder, [data / "jpeg-q90"], tmp_path / "x", split="test")
+        evaluation.evaluate_models(Wanted(checkpoint=(folder,)), [data / "jpeg-q90"], tmp_path / "x", split="test")

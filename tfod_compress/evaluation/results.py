@@ -3,43 +3,45 @@
 import csv
 import pathlib
 
+from tfod_compress import tasks
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
-from tfod_compress.support.files import read_json, sha256, write_json
+from tfod_compress.support.files import digest, read_json, write_json
 from tfod_compress.support.text import listed
-from tfod_compress.tasks import DEFAULT
-from tfod_compress.tasks.detection.metrics import classes
+from tfod_compress.tasks import trained_frames
 
 
-def evaluate(task, found, match, described, weights, record_sets, output, split, score_threshold, more=None):
-    """Evaluates on several record sets what was not evaluated with the same inputs and settings before.
+def evaluate(task, model, record_sets, output, *, split="val", score_threshold=None,
+             allow_training_frames=False) -> dict:
+    """Evaluates a model on several record sets: what was not evaluated with the same inputs and settings before.
+
+    Whatever can be wrong with the inputs is found before the model is loaded.
 
     Args:
       task: Task.
-      found: (RecordSet, truth, split) -> predictions, as the task has them; called only where something is left to do.
-      match: RecordSet -> ClassMatch of the model's classes and its own.
-      described: entries of metrics.json that name the model.
-      weights: what tells this model from others, for `made_from`.
+      model: `tasks.models.Model` of it.
       record_sets: folders of record sets, or RecordSets.
-      output: folder that receives a folder for each.
-      split: whose frames.
-      score_threshold: of precision, recall and F1; None for a task without.
-      more: {record set name: further entries of its metrics.json}.
+      output: folder that receives a folder for each, with metrics.json and the task's predictions.
+      split: whose frames: "val", "train", or another that the record sets have, such as "fold0".
+      score_threshold: of the metrics that have one; None for a task without.
+      allow_training_frames: whether frames that the model was trained on may be among those of a split other than
+        "train"; "training_frames" of metrics.json counts them.
 
     Returns:
       {record set name: the content of its metrics.json}.
 
     Raises:
-      InputError: a record set lacks the split, or what `found` and `match` raise.
+      InputError: a record set lacks the split; frames were trained on; or what the model raises.
     """
+    record_sets = open_all(record_sets)
+    seen = trained_frames.refuse(model.trained_frames(), record_sets, split, model.described["checkpoint"],
+                                 allow_training_frames)
     results, jobs = {}, []
-    for record_set in open_all(record_sets):
-        if split not in record_set.splits:
-            raise InputError(f"{record_set.path}: has no frames of the split {split!r} (--split); it has "
-                             f"{', '.join(record_set.splits)}")
-        folder, matched = pathlib.Path(output) / record_set.name, match(record_set)
-        made_from = {**weights, "record_set": digest(pathlib.Path(record_set.path) / "manifest.json"), "split": split,
-                     **({} if score_threshold is None else {"score_threshold": score_threshold})}
+    for record_set in record_sets:
+        check_split(record_set, split)
+        folder, matched = pathlib.Path(output) / record_set.name, model.match(record_set)
+        made_from = {**model.made_from, "record_set": digest(pathlib.Path(record_set.path) / "manifest.json"),
+                     "split": split, **({} if score_threshold is None else {"score_threshold": score_threshold})}
         if matched.differs:
             made_from["classes"] = {"ids": {str(number): to for number, to in matched.ids.items()},
                                     "nms_iou": matched.nms_iou}
@@ -49,36 +51,44 @@ def evaluate(task, found, match, described, weights, record_sets, output, split,
             jobs.append((record_set, folder, matched, matched.restrict(truth), coded_size(record_set, split, truth),
                          made_from))
     for record_set, folder, matched, truth, size, made_from in jobs:
-        predicted = matched.translate(found(record_set, truth, split))
+        predicted = matched.translate(model.predict(record_set, split, truth, folder))
         count = getattr(predicted, "dropped", None)
         dropped = {} if count is None or not (matched.differs or count) else {"dropped_detections": count}
         task.write_predictions(folder / task.predictions_file, truth, predicted)
         # What is written is what is measured, so that the file alone gives the same numbers again.
         predicted = task.read_predictions(folder / task.predictions_file, truth)
-        result = {**_named(task), "record_set": record_set.name, **described, "split": split, **size,
+        result = {**named(task), "record_set": record_set.name, **model.described, "split": split, **size,
                   **task.summarise(truth, predicted, score_threshold),
                   **({"classes": matched.described()} if matched.differs else {}), **dropped,
-                  **(more or {}).get(record_set.name, {}), "made_from": made_from}
+                  **seen[record_set.name], "made_from": made_from}
         write_json(folder / "metrics.json", result)
         results[record_set.name] = result
     return results
 
 
-def _named(task):
+def named(task):
     """The entry that names a task; detection, which was there first, has none."""
-    return {} if task.name == DEFAULT else {"task": task.name}
+    return {} if task.name == tasks.DEFAULT else {"task": task.name}
 
 
 def notes(result):
-    """Lines for a person about a metrics.json: its classes, and frames that the detector was trained on."""
-    made, seen, unknown = classes.notes(result), result.get("training_frames"), result.get("training_frames_unknown")
+    """Lines for a person about a metrics.json: what its task has to say, and frames that the model was trained on."""
+    task = tasks.get(result.get("task", tasks.DEFAULT))
+    made, seen, unknown = task.notes(result), result.get("training_frames"), result.get("training_frames_unknown")
     if seen:
-        made.append(f"{result['record_set']}: the detector was trained on {seen} of these {result['images']} frames; "
-                    "the numbers say nothing about frames that it has not seen")
+        made.append(f"{result['record_set']}: the {task.model} was trained on {seen} of these {result['images']} "
+                    "frames; the numbers say nothing about frames that it has not seen")
     if unknown:
-        made.append(f"{listed(unknown, 2)}, which the detector was trained on, is not there any more: whether its "
+        made.append(f"{listed(unknown, 2)}, which the {task.model} was trained on, is not there any more: whether its "
                     "frames are among these is not known")
     return made
+
+
+def check_split(record_set, split):
+    """Raises InputError where a record set has no frames of a split."""
+    if split not in record_set.splits:
+        raise InputError(f"{record_set.path}: has no frames of the split {split!r} (--split); it has "
+                         f"{', '.join(record_set.splits)}")
 
 
 def coded_size(record_set, split, ground_truth):
@@ -117,14 +127,6 @@ def folder_names(checkpoints):
     if len(set(names)) < len(names):
         raise InputError(f"checkpoints {listed(names)}: two have one name, so their results would share a folder")
     return names
-
-
-def digest(path):
-    """SHA-256 of a file that has to be there, in hexadecimal."""
-    try:
-        return sha256(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _finished(folder, task, made_from):

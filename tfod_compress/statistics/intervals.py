@@ -51,6 +51,32 @@ def intervals(scorer: Scorer, metrics, units, share: bool = True) -> dict[str, d
     return {metric: jackknife.accuracy(found[metric], share) for metric in metrics}
 
 
+def compared(a: Scorer, b: Scorer, metrics, units, margin=None) -> dict[str, dict]:
+    """Paired differences of two scorers of the same images: the same units are left out of both.
+
+    Args:
+      a: Scorer.
+      b: likewise.
+      metrics: {name of a metric of theirs: (whether higher is better, whether it lies between 0 and 1)}.
+      units: jackknife.Units of the images.
+      margin: of the non-inferiority of a to b, a Margin or a number, or None.
+
+    Returns:
+      {metric: {"a", "b", "value", "low", "high", "p_value"}}, of the difference a - b; with a margin, every metric also
+      has "not_worse".
+
+    Raises:
+      ValueError: for a margin that is none, or none for such a metric.
+    """
+    found, table = [left_out(scorer, metrics, units) for scorer in (a, b)], {}
+    for metric, (higher_is_better, share) in metrics.items():
+        ours, theirs = (each[metric] for each in found)
+        table[metric] = {"a": float(ours[0]), "b": float(theirs[0]), **jackknife.difference(ours - theirs, share)}
+        if margin is not None:
+            table[metric]["not_worse"] = not_worse(ours, theirs, margin, units.count, higher_is_better, share)
+    return table
+
+
 def not_worse(candidate, reference, margin, count, higher_is_better: bool = True, share: bool = True) -> dict:
     """The test of non-inferiority.
 

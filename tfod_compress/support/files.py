@@ -84,6 +84,14 @@ def sha256(path) -> str:
     return digest.hexdigest()
 
 
+def digest(path) -> str:
+    """`sha256` of a file that has to be there; InputError where it cannot be read."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def _umask():
     mask = os.umask(0)
     os.umask(mask)

@@ -1,6 +1,8 @@
 """What a task is: what is labelled, predicted and measured. One folder below tasks/ for each; nothing else knows more.
 
-No TensorFlow at import.
+Two methods have to be written, `open_labels` and `scorer`. The others are those of a task with one label and one
+prediction a frame (`frame_labels`, `frame_predictions`); one with other labels or predictions has its own of those that
+speak of them. No TensorFlow at import.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import typing
+
+from tfod_compress.support.errors import InputError
 
 if typing.TYPE_CHECKING:
     import os
@@ -23,6 +27,7 @@ if typing.TYPE_CHECKING:
     from tfod_compress.records import RecordSet
     from tfod_compress.records.example import Example, Features
     from tfod_compress.statistics.intervals import Scorer
+    from tfod_compress.tasks.models import Model, Wanted
     from tfod_compress.tasks.views import Viewer
 
 
@@ -125,6 +130,7 @@ class Task(abc.ABC):
       confusion: the key in metrics.json of {"classes": names, "matrix": matrix[i][j]: of class i, taken for class j};
         "" where there is none.
       boxes: whether the predictions are boxes; the last class of `confusion` is the background then.
+      takes: which attributes of `models.Wanted` name its own models, or go with one.
     """
 
     name: str
@@ -141,6 +147,7 @@ class Task(abc.ABC):
     thresholded: bool = False
     confusion: str = ""
     boxes: bool = False
+    takes: frozenset[str] = frozenset()
 
     @property
     def decisive(self) -> Metric:
@@ -175,7 +182,6 @@ class Task(abc.ABC):
           InputError: missing, of no known format, or damaged.
         """
 
-    @abc.abstractmethod
     def to_features(self, label: Label | None, width: int, height: int, class_map: ClassMap,
                     min_box_px: float) -> Features:
         """What a record keeps of one frame's label.
@@ -187,8 +193,10 @@ class Task(abc.ABC):
           class_map: every name in the label is mapped.
           min_box_px: objects whose shorter side is below this are dropped, where objects have one.
         """
+        from tfod_compress.tasks import frame_labels
 
-    @abc.abstractmethod
+        return frame_labels.write(label, class_map)
+
     def from_features(self, stored: Example, features: dict[str, list]) -> Example:
         """The task's example: `stored` with what `to_features` wrote.
 
@@ -199,8 +207,10 @@ class Task(abc.ABC):
         Raises:
           KeyError, IndexError, TypeError, ValueError: the features are not the task's.
         """
+        from tfod_compress.tasks import frame_labels
 
-    @abc.abstractmethod
+        return frame_labels.read(stored, features)
+
     def annotations(self, example: Example, has_areas: bool) -> list[dict]:
         """The labels of an example as annotations of a COCO file, without `id` and `image_id`.
 
@@ -208,48 +218,104 @@ class Task(abc.ABC):
           example: of `from_features`.
           has_areas: whether the objects' areas are those that the labels had.
         """
+        from tfod_compress.tasks import frame_labels
 
-    @abc.abstractmethod
-    def check_counts(self, counts: dict[str, int], where: pathlib.Path | str) -> None:
+        return frame_labels.annotations(example)
+
+    def check_counts(self, counts: dict[str, int], where: pathlib.Path | str) -> None:  # noqa: B027 - most will do
         """Raises InputError where nothing can be learnt from labels of {class name: objects}; `where` names them."""
 
-    @abc.abstractmethod
     def tally(self, label_map: dict[int, str]) -> Tally:
         """An empty count of a split's labels."""
+        from tfod_compress.tasks import frame_labels
 
-    @abc.abstractmethod
+        return frame_labels.ClassTally(label_map)
+
     def draw(self, rgb: np.ndarray, example: Example, label_map: dict[int, str]) -> PIL.Image.Image:
         """The picture, uint8 [H, W, 3], with its labels, as far as they can be drawn."""
+        from tfod_compress.tasks import frame_labels
+
+        return frame_labels.picture(rgb)
 
     # Truth, predictions, numbers: what each is made of is the task's own affair.
 
-    @abc.abstractmethod
     def ground_truth(self, record_set: RecordSet, split: str) -> Truth:
         """The truth of one split of a record set.
 
         Raises:
           InputError: an empty split, or records of another task.
         """
+        from tfod_compress.tasks import frame_predictions
 
-    @abc.abstractmethod
+        return frame_predictions.ground_truth(record_set, split)
+
+    def ground_truth_file(self, path: str | os.PathLike) -> Truth:
+        """The truth in a file of its own, of a task that has such files; InputError where it is none."""
+        raise InputError(f"{path}: {self.name} has its truth in record sets; name the folder of one")
+
     def write_predictions(self, path: str | os.PathLike, truth: Truth, predicted: typing.Any) -> None:
         """Writes predictions on a truth's images, whole or not at all."""
+        from tfod_compress.tasks import frame_predictions
 
-    @abc.abstractmethod
+        frame_predictions.write(path, truth, predicted)
+
     def read_predictions(self, path: str | os.PathLike, truth: Truth) -> typing.Any:
-        """What `write_predictions` wrote.
+        """What `write_predictions` wrote, or a program that is not ours.
 
         Raises:
           InputError: missing, malformed, or not of these images and classes.
         """
+        from tfod_compress.tasks import frame_predictions
+
+        return frame_predictions.read(path, truth, self.wrong_with)
+
+    def wrong_with(self, prediction: typing.Any, truth: Truth) -> str:
+        """What is wrong with the prediction of one frame, in words; "" for nothing."""
+        from tfod_compress.tasks import frame_predictions
+
+        return frame_predictions.wrong_with(prediction, truth)
+
+    def odd(self, predicted: typing.Any, truth: Truth, name: str) -> list[str]:
+        """What a person should know of predictions that are measured, in lines; `name` is what they are called."""
+        return []
 
     @abc.abstractmethod
     def scorer(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> Scorer:
         """What computes the metrics that have a `Metric.scorer`, for any image weights."""
 
-    @abc.abstractmethod
     def summarise(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> dict:
         """The task's part of metrics.json: every metric, and what else its report shows."""
+        from tfod_compress.tasks import frame_predictions
+
+        return frame_predictions.summarise(truth, self.scorer(truth, predicted, score_threshold), self.metrics)
+
+    def columns(self) -> dict[str, str]:
+        """{key of a metric: its title}, short, of the table of an evaluation."""
+        return {metric.key: metric.title for metric in self.metrics}
+
+    def notes(self, result: dict) -> list[str]:
+        """Lines for a person about a metrics.json, such as which classes it is of."""
+        return []
+
+    # Models that are evaluated.
+
+    def outside_model(self, wanted: Wanted) -> Model:
+        """The program of any framework that was asked for.
+
+        Raises:
+          InputError: the command cannot be run, or what is said of it cannot be read.
+        """
+        from tfod_compress.tasks.outside_model import OutsideModel
+
+        return OutsideModel(wanted.model_command, self.read_predictions, keep_frames=wanted.keep_frames)
+
+    def trained_models(self, wanted: Wanted) -> Sequence[Model]:
+        """The task's own models that were asked for, as many as there are checkpoints; one of anything else.
+
+        Raises:
+          InputError: something is not there, or does not fit the rest.
+        """
+        raise NotImplementedError
 
     def viewer(self, truth: Truth, predicted: typing.Any, score_threshold: float | None = None) -> Viewer | None:
         """What shows single pictures with their predictions in a report; None where a task has no such view."""
@@ -269,8 +335,12 @@ class Task(abc.ABC):
 
     def pool(self, parts: Sequence[tuple[Truth, typing.Any]]) -> tuple[Truth, typing.Any]:
         """(truth, predictions) of folds together: parts without an image in common, each of another model."""
-        raise NotImplementedError
+        from tfod_compress.tasks import frame_predictions
+
+        return frame_predictions.pool(parts)
 
     def same_truth(self, a: Truth, b: Truth) -> bool:
         """Whether two truths are the same images with the same labels."""
-        raise NotImplementedError
+        from tfod_compress.tasks import frame_predictions
+
+        return frame_predictions.same(a, b)

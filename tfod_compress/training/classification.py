@@ -4,10 +4,10 @@ import pathlib
 
 import numpy as np
 
-from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks import record_sets
+from tfod_compress.tasks.classification import trained_on
 from tfod_compress.training import records
 from tfod_compress.training.run import Run
 
@@ -96,7 +96,7 @@ class ClassificationRun(Run):
 
         return ClassifierEvaluations(model_dir, self.experiment, self.label_map, options.eval_records,
                                      options.best_metric or "top1", options.patience,
-                                     trained_frames.of_params(self.experiment.params.as_dict()))
+                                     trained_on.of_params(self.experiment.params.as_dict()))
 
     def write_config(self, model_dir):
         from tfod_compress.tasks.classification import params_file, trained

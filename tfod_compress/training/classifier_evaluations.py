@@ -3,11 +3,10 @@
 import numpy as np
 
 from tfod_compress import tasks
-from tfod_compress.evaluation import classifiers
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
 from tfod_compress.tasks import record_sets
-from tfod_compress.tasks.classification import model, params_file, trained
+from tfod_compress.tasks.classification import evaluated, model, params_file, trained
 from tfod_compress.tasks.classification.predictions import KEPT
 from tfod_compress.tasks.classification.truth import Predictions
 from tfod_compress.training.evaluations import Evaluations
@@ -54,7 +53,7 @@ class ClassifierEvaluations(Evaluations):
     def _accuracies(self, record_set):
         """{metric: {"value": float}} and the number of images of a record set's val frames."""
         truth = self.task.ground_truth(record_set, "val")
-        scores = classifiers.scores(self._predictor, record_set, "val", truth, BATCH)
+        scores = evaluated.scores(self._predictor, record_set, "val", truth, BATCH)
         predicted = Predictions.of_scores(scores, self._predictor.class_ids, KEPT)
         scorer, ones = self.task.scorer(truth, predicted), np.ones((1, len(truth.image_ids)))
         return {"images": len(truth.image_ids), **{

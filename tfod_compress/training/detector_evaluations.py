@@ -3,7 +3,7 @@
 import contextlib
 
 from tfod_compress import evaluation, tasks
-from tfod_compress.evaluation import trained_frames
+from tfod_compress.tasks.detection import trained_on
 from tfod_compress.tasks.detection.config import label_maps
 from tfod_compress.tasks.detection.detector import Detector
 from tfod_compress.tasks.detection.odapi.learning_phase import set_training
@@ -28,7 +28,7 @@ class DetectorEvaluations(Evaluations):
 
     def __init__(self, model_dir, config, config_path, record_sets, best_metric, patience):
         self._config, self._config_path, self.detector = config, config_path, None
-        super().__init__(model_dir, record_sets, best_metric, patience, trained_frames.of_config(config))
+        super().__init__(model_dir, record_sets, best_metric, patience, trained_on.of_config(config))
 
     def check(self, record_set):
         label_maps.check(self._config, self._config_path, record_set)

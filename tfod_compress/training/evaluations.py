@@ -6,10 +6,10 @@ import pathlib
 import shutil
 
 from tfod_compress import tasks
-from tfod_compress.evaluation import trained_frames
 from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file, write_json
+from tfod_compress.tasks import trained_frames
 
 
 class Evaluations(abc.ABC):

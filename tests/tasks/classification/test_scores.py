@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.classification import predictions
+from tfod_compress.tasks.classification import classes, predictions
 from tfod_compress.tasks.classification.scores import Scorer
 from tfod_compress.tasks.classification.summary import METRICS, summarise
 from tfod_compress.tasks.classification.truth import Predictions, Truth, pool, same
@@ -94,6 +94,13 @@ def test_folds_together_are_the_whole():
     assert together["confusion"] == whole["confusion"] and together["intervals"] == whole["intervals"]
     for metric in METRICS:
         assert together[metric] == pytest.approx(whole[metric])
+
+
+def test_matched_classes_are_told():
+    matched = classes.match({1: "cat", 2: "gnu"}, {4: "cat", 5: "dog"}, "model", "set")
+    note, = classes.notes({"classes": matched.described(), "record_set": "set"})
+    assert note.endswith("both sides have: cat; pictures of dog are left out; scores of gnu are left out")
+    assert classes.notes({"record_set": "set"}) == []
 
 
 def test_of_equal_scores_the_lower_id_comes_first():

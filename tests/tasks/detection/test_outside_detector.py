@@ -18,7 +18,8 @@ from tests.conftest import ROOT
 from tfod_compress import evaluation
 from tfod_compress.records import RecordSet, export
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection import metrics, outside_detector
+from tfod_compress.tasks import outside_model
+from tfod_compress.tasks.detection import metrics
 from tfod_compress.tasks.detection.metrics import classes
 
 # Imports nothing of ours. Its one box and score follow from the pixels, so that a wrong pixel or name would show.
@@ -93,9 +94,11 @@ def test_a_detector_of_another_framework(demo_records, script, tmp_path, run_too
             assert score == pytest.approx(wanted[key][1])
         result = json.loads((folder / "metrics.json").read_text())
         assert result["detector_command"] == arguments[1] and result["bpp"] > 0 and "classes" not in result
+        # Earlier versions wrote the same, so what they finished is known again.
+        assert result["made_from"].keys() == {"detector_command", "record_set", "split", "score_threshold"}
     calls = (path.parent / "calls").read_text()
     assert len(calls.splitlines()) == 2
-    again = run_tool("evaluate", *arguments)
+    again = run_tool("evaluate", "--model_command", *arguments[1:])  # one flag with two names
     assert again.returncode == 0 and done.stdout.endswith(again.stdout)  # the same table
     assert (path.parent / "calls").read_text() == calls  # what is done is not done again
 
@@ -159,7 +162,7 @@ def test_a_command_that_is_none(demo_records, tmp_path, run_tool):
     with pytest.raises(InputError, match="'no_such_program' cannot be started: No such file"):
         evaluation.evaluate_command("no_such_program {frames} {output}", [demo_records / "jpeg-q5"], tmp_path / "out")
     with pytest.raises(InputError, match=r"was ended by SIGKILL \(out of memory\?\)"):
-        outside_detector.run(["sh", "-c", "kill -9 $$"], "it")
+        outside_model.run(["sh", "-c", "kill -9 $$"], "it")
 
 
 def test_ctrl_c_ends_the_command_and_its_children(demo_records, tmp_path):
@@ -187,7 +190,7 @@ def test_ctrl_c_ends_the_command_and_its_children(demo_records, tmp_path):
 
 def test_a_child_that_lives_on_does_not_hold_up_the_end():
     began = time.monotonic()
-    told = outside_detector.run(["sh", "-c", "sleep 60 & echo ready"], "it")
+    told = outside_model.run(["sh", "-c", "sleep 60 & echo ready"], "it")
     assert "ready" in told and time.monotonic() - began < 20
 
 
@@ -196,15 +199,15 @@ def test_output_is_shown_where_there_is_a_terminal(capfdbinary):
 
     leader, follower = pty.openpty()
     try:
-        code = ("from tfod_compress.tasks.detection import outside_detector\n"
-                "outside_detector.run(['echo', 'epoch 1'], 'it')")
+        code = ("from tfod_compress.tasks import outside_model\n"
+                "outside_model.run(['echo', 'epoch 1'], 'it')")
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=follower, check=True,
                        env={**os.environ, "PYTHONPATH": str(ROOT)})
         assert b"epoch 1" in os.read(leader, 1000)
     finally:
         os.close(leader)
         os.close(follower)
-    outside_detector.run(["echo", "epoch 2"], "it")
+    outside_model.run(["echo", "epoch 2"], "it")
     assert capfdbinary.readouterr().out == b""
 
 

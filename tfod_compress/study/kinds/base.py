@@ -16,7 +16,7 @@ import pydantic
 from tfod_compress.study.regimes import PUBLISHED
 from tfod_compress.study.strict import Strict, wrong
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection import outside_detector
+from tfod_compress.tasks import outside_model
 
 if TYPE_CHECKING:
     from tfod_compress.study.codec_nodes import Tuned
@@ -73,9 +73,9 @@ class Model(Strict):
     def _can_be_run(cls, command):
         if command is not None:
             try:
-                outside_detector.split(command)
+                outside_model.split(command)
             except InputError as error:
-                raise wrong(str(error).split(" ", 1)[1]) from None
+                raise wrong(str(error)) from None
         return command
 
 
@@ -168,7 +168,7 @@ class Kind:
 
     def check_there(self, entry: Any) -> None:
         """Raises InputError where what is taken as it is, and not fetched, is not there."""
-        program = outside_detector.split(entry.command)[0]
+        program = outside_model.split(entry.command)[0]
         if not shutil.which(program):
             raise InputError(f"{program!r} is no program here (command)")
 

@@ -41,11 +41,7 @@ class ClassMatch:
         """
         if not self.differs:
             return truth
-        kept = np.isin(truth.class_ids, list(self.ids.values()))
-        chosen = np.flatnonzero(kept)
-        groups = None if truth.groups is None else truth.groups[chosen]
-        return dataclasses.replace(truth, image_ids=tuple(truth.image_ids[index] for index in chosen),
-                                   sizes=truth.sizes[chosen], class_ids=truth.class_ids[chosen], groups=groups)
+        return _taken(truth, np.flatnonzero(np.isin(truth.class_ids, list(self.ids.values()))))
 
     def translate(self, scores: np.ndarray) -> Predictions:
         """Predictions in the record set's classes, from the scores float [I, C] of the classifier's, ids ascending."""
@@ -57,6 +53,41 @@ class ClassMatch:
         return {"matched": {self.theirs[a]: self.ours[b] for a, b in self.ids.items()},
                 "not_in_detector": [name for number, name in self.ours.items() if number not in self.ids.values()],
                 "not_in_records": [name for number, name in self.theirs.items() if number not in self.ids]}
+
+
+def without(truth: Truth, predictions: Predictions, names: frozenset[str]) -> tuple[Truth, Predictions]:
+    """(Truth, Predictions) without the images of the classes of these names.
+
+    Raises:
+      InputError: none is left.
+    """
+    left_out = [number for number, name in truth.class_names.items() if name in names]
+    chosen = np.flatnonzero(~np.isin(truth.class_ids, left_out))
+    if len(chosen) == len(truth.image_ids):
+        return truth, predictions
+    return _taken(truth, chosen), dataclasses.replace(
+        predictions, class_ids=predictions.class_ids[chosen], scores=predictions.scores[chosen])
+
+
+def _taken(truth, chosen):
+    """A Truth of some of its images."""
+    groups = None if truth.groups is None else truth.groups[chosen]
+    return dataclasses.replace(truth, image_ids=tuple(truth.image_ids[index] for index in chosen),
+                               sizes=truth.sizes[chosen], class_ids=truth.class_ids[chosen], groups=groups)
+
+
+def notes(result: dict) -> list[str]:
+    """Lines for a person about the classes of a metrics.json; none where there is nothing to tell."""
+    made, described, scored = [], result.get("classes"), result.get("classes_scored")
+    if described:
+        matched, missing, left_out = (described[name] for name in ("matched", "not_in_detector", "not_in_records"))
+        made.append(f"metrics are over the classes that both sides have: {listed(matched.values(), CLASSES)}" + (
+            f"; pictures of {listed(missing, CLASSES)} are left out" if missing else "") + (
+            f"; scores of {listed(left_out, CLASSES)} are left out" if left_out else ""))
+    if scored:
+        made.append(f"{result['record_set']}: the predictions hold {scored} classes of each picture, so top-5 is of so "
+                    "many")
+    return made
 
 
 def match(theirs: dict, ours: dict, name: str, path) -> ClassMatch:

@@ -16,7 +16,8 @@ def summarise(truth: Truth, predictions: Predictions) -> dict:
     Returns:
       A dict that JSON can hold: METRICS as {"value", "low", "high"}, shares of images; "images"; "accuracy_per_class"
       {class name: top-1, None without images}; "confusion" {"classes", "matrix"}: matrix[i][j] counts images of class i
-      whose best-scored class is j; "intervals": how they were made.
+      whose best-scored class is j; "intervals": how they were made; "classes_scored" where the predictions hold too few
+      for a top-5.
     """
     scorer, drawn = Scorer(truth, predictions), units(len(truth.image_ids), truth.groups)
     names = [truth.class_names[int(number)] for number in scorer.classes]
@@ -24,8 +25,10 @@ def summarise(truth: Truth, predictions: Predictions) -> dict:
     matrix = np.zeros((len(names), len(names)), np.int64)
     np.add.at(matrix, (scorer.classes.searchsorted(truth.class_ids),
                        scorer.classes.searchsorted(predictions.class_ids[:, 0])), 1)
+    kept = predictions.class_ids.shape[1]
     return {
         "images": scorer.images,
+        **({"classes_scored": kept} if kept < min(5, len(names)) else {}),
         **intervals(scorer, METRICS, drawn),
         "accuracy_per_class": {name: None if np.isnan(value) else float(value)
                                for name, value in zip(names, per_class, strict=True)},

@@ -1,9 +1,9 @@
 """Image classification as a task."""
 
-from tfod_compress.records import Features
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks import frame_labels
 from tfod_compress.tasks.base import Metric, Task
-from tfod_compress.tasks.classification import labels, predictions, records, truth
+from tfod_compress.tasks.classification import classes, labels, predictions, truth
 from tfod_compress.tasks.classification.scores import Scorer
 from tfod_compress.tasks.classification.summary import summarise
 
@@ -23,23 +23,11 @@ class Classification(Task):
     predictions_file = predictions.FILE
     model = "classifier"
     label_formats = ("auto", *labels.FORMATS)
+    takes = frozenset({"checkpoint"})
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels`; without a path the folders are the classes."""
         return labels.open_labels(path, label_format, frames, folder, names_file, label_map)
-
-    def to_features(self, label, width, height, class_map, min_box_px):
-        """Every picture that is kept has a class."""
-        number = class_map.class_id(label.name)
-        return Features(records.write(number, class_map.label_map[number]), [number])
-
-    def from_features(self, stored, features):
-        """`records.ClassificationExample`."""
-        return records.read(stored, features)
-
-    def annotations(self, example, has_areas):
-        """Its class."""
-        return [{"category_id": example.class_id}]
 
     def check_counts(self, counts, where):
         """There must be something to tell apart."""
@@ -49,14 +37,7 @@ class Classification(Task):
 
     def tally(self, label_map):
         """Pictures per class."""
-        return records.ClassTally(label_map)
-
-    def draw(self, rgb, example, label_map):
-        """The picture as it is: a class has no place in it."""
-        import numpy as np
-        from PIL import Image
-
-        return Image.fromarray(np.ascontiguousarray(rgb))
+        return frame_labels.ClassTally(label_map, "picture")
 
     def ground_truth(self, record_set, split):
         return truth.ground_truth(record_set, split)
@@ -77,6 +58,22 @@ class Classification(Task):
         from tfod_compress.tasks.classification.viewer import ClassViewer
 
         return ClassViewer(truth, predicted)
+
+    def notes(self, result):
+        """How classes were matched, and what top-5 is of where fewer classes than five are scored."""
+        return classes.notes(result)
+
+    def trained_models(self, wanted):
+        """Checkpoints of tools.train."""
+        from tfod_compress.tasks.classification import evaluated
+
+        return [evaluated.EvaluatedClassifier(path, wanted.batch_size) for path in wanted.checkpoint]
+
+    def not_covered(self, files):
+        return predictions.not_covered(files)
+
+    def without(self, truth, predictions, names):
+        return classes.without(truth, predictions, names)
 
     def pool(self, parts):
         return truth.pool(parts)

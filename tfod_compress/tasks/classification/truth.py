@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from tfod_compress.records import sequences, wire
 from tfod_compress.records.framing import read_records
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
+from tfod_compress.tasks.frame_predictions import check_ids, joined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +34,7 @@ class Truth:
     name: str = "ground truth"
 
     def __post_init__(self):
-        if not self.image_ids:
-            raise InputError(f"{self.name}: no images, so there is nothing to evaluate")
-        twice = [a for a, b in itertools.pairwise(self.image_ids) if a == b]
-        if twice:
-            raise InputError(f"{self.name}: image ids occur twice ({listed(twice)}); every image needs its own id")
-        if any(a > b for a, b in itertools.pairwise(self.image_ids)):
-            raise ValueError("image_ids must be in ascending order")
+        check_ids(self.image_ids, self.name)
         unknown = sorted({int(number) for number in self.class_ids} - set(self.class_names))
         if unknown:
             raise InputError(f"{self.name}: class ids {listed(unknown)} are not in the label map")
@@ -102,21 +96,12 @@ def ground_truth(record_set, split: str) -> Truth:
 
 
 def pool(parts) -> tuple[Truth, Predictions]:
-    """(Truth, Predictions) of folds as one set: [(Truth, Predictions)] without an image in common.
-
-    A sequence stays in one fold, so the folds' groups are told apart by an offset.
-    """
+    """(Truth, Predictions) of folds as one set: [(Truth, Predictions)] without an image in common."""
     truths, found = zip(*parts, strict=True)
-    ids = [image_id for truth in truths for image_id in truth.image_ids]
-    order, groups = np.argsort(np.array(ids, object), kind="stable"), None
-    if truths[0].groups is not None:
-        first = np.cumsum([0, *(int(truth.groups.max()) + 1 for truth in truths[:-1])])
-        groups = np.concatenate([truth.groups + start for truth, start in zip(truths, first, strict=True)])[order]
+    order, together = joined(truths)
     kept = min(each.class_ids.shape[1] for each in found)
     truth = dataclasses.replace(
-        truths[0], image_ids=tuple(ids[index] for index in order), groups=groups,
-        sizes=np.concatenate([truth.sizes for truth in truths])[order],
-        class_ids=np.concatenate([truth.class_ids for truth in truths])[order])
+        truths[0], class_ids=np.concatenate([truth.class_ids for truth in truths])[order], **together)
     return truth, Predictions(*(np.concatenate([getattr(each, name)[:, :kept] for each in found])[order]
                                 for name in ("class_ids", "scores")))
 

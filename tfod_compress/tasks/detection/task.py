@@ -35,7 +35,8 @@ class Detection(Task):
     label_formats = ("auto", "voc", "kitti", "coco", "yolo", "csv")
     thresholded = True
     boxes = True
-
+    takes = frozenset({"checkpoint", "saved_model", "pipeline_config_path", "detector_label_map", "class_map",
+                       "nms_iou"})
 
     def open_labels(self, path, label_format, frames, *, folder, names_file=None, label_map=None, may_be_empty=False):
         """See `labels.open_labels`."""
@@ -55,9 +56,6 @@ class Detection(Task):
         """One for each box."""
         return features.annotations(example, has_areas)
 
-    def check_counts(self, counts, where):
-        """Frames without boxes will do."""
-
     def tally(self, label_map):
         """Boxes per class and size."""
         from tfod_compress.tasks.detection.inspection import BoxTally
@@ -74,6 +72,12 @@ class Detection(Task):
         from tfod_compress.tasks.detection import metrics
 
         return metrics.record_set_ground_truth(record_set, split)
+
+    def ground_truth_file(self, path):
+        """A COCO JSON."""
+        from tfod_compress.tasks.detection import metrics
+
+        return metrics.load_ground_truth(path)
 
     def write_predictions(self, path, truth, predicted):
         from tfod_compress.tasks.detection import metrics
@@ -99,6 +103,40 @@ class Detection(Task):
         from tfod_compress.tasks.detection.viewer import BoxViewer
 
         return BoxViewer(truth, predicted, 0.5 if score_threshold is None else score_threshold)
+
+    def columns(self):
+        """Those of every paper, by their short names."""
+        return {"weighted_map": "weighted mAP", "map": "mAP", "coco.AP": "COCO AP", "precision": "P", "recall": "R",
+                "f1": "F1"}
+
+    def odd(self, predicted, truth, name):
+        """Detections that are left out, and images without any."""
+        from tfod_compress.support.text import listed
+        from tfod_compress.tasks.detection import metrics
+
+        lines, empty = [], metrics.images_without(predicted, truth)
+        if predicted.dropped:
+            lines.append(f"{name}: {predicted.dropped} detections of class ids that the ground truth lacks are left "
+                         "out")
+        return [*lines, f"{name} has nothing on {listed(empty)}"] if empty else lines
+
+    def notes(self, result):
+        """How classes were matched, and what was dropped."""
+        from tfod_compress.tasks.detection.metrics import classes
+
+        return classes.notes(result)
+
+    def outside_model(self, wanted):
+        """COCO results of a command, in the classes that are given."""
+        from tfod_compress.tasks.detection import evaluated, outside_detector
+
+        return outside_detector.OutsideDetector(wanted.model_command, evaluated.given_of(wanted), wanted.keep_frames)
+
+    def trained_models(self, wanted):
+        """Checkpoints, or an export."""
+        from tfod_compress.tasks.detection import evaluated
+
+        return evaluated.of_wanted(wanted)
 
     def not_covered(self, files):
         from tfod_compress.tasks.detection.metrics import classes

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfod_compress.statistics import jackknife
-from tfod_compress.statistics.intervals import intervals, left_out, not_worse
+from tfod_compress.statistics.intervals import compared, intervals, left_out
 from tfod_compress.tasks.detection.metrics.matching import Matches
 from tfod_compress.tasks.detection.metrics.scores import Scorer
 
@@ -79,12 +79,7 @@ def compare(ground_truth, detections_a, detections_b, score_threshold=0.5, group
     """
     scorers = _scorers(ground_truth, (detections_a, detections_b), score_threshold, METRICS)
     units = _units(scorers[0], groups)
-    found, table = [left_out(scorer, METRICS, units) for scorer in scorers], {}
-    for metric in METRICS:
-        a, b = (each[metric] for each in found)
-        table[metric] = {"a": float(a[0]), "b": float(b[0]), **jackknife.difference(a - b)}
-        if margin is not None:
-            table[metric]["not_worse"] = not_worse(a, b, margin, units.count)
+    table = compared(*scorers, dict.fromkeys(METRICS, (True, True)), units, margin)
     return {"images": scorers[0].images, "unit": units.name, "units": units.count, "metrics": table}
 
 

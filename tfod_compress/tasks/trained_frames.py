@@ -1,9 +1,11 @@
-"""Which frames a detector was trained on, so that no number is made from them by mistake. No TensorFlow.
+"""Which frames a model was trained on, so that no number is made from them by mistake. No TensorFlow.
 
-A model folder's pipeline.config names the records that it was trained on and the checkpoint that it started from, whose
-folder has a config of its own, and so on back to random weights or a published model, whose frames nobody has. The
-record sets' images.csv then say which frames those were.
+A model's folder has the config that it was trained by, which names the records and the checkpoint that it started from,
+whose folder has a config of its own, and so on back to random weights or a published model, whose frames nobody has.
+The record sets' images.csv then say which frames those were. What a config is, is the task's affair.
 """
+
+from __future__ import annotations
 
 import csv
 import dataclasses
@@ -12,13 +14,11 @@ import re
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.text import listed
-from tfod_compress.tasks.classification import params_file
-from tfod_compress.tasks.detection.config import pipeline_config
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedFrames:
-    """The frames that a checkpoint has seen.
+    """The frames that a model has seen.
 
     Attributes:
       frames: {key: record set folder}; a key is (source_id, width, height, CRC-32C of the pixels, or "" where the
@@ -26,11 +26,11 @@ class TrainedFrames:
       unknown: record set folders that are named, but no longer there to tell.
     """
 
-    frames: dict
-    unknown: tuple
+    frames: dict = dataclasses.field(default_factory=dict)
+    unknown: tuple = ()
 
     def among(self, record_set, split) -> list[str]:
-        """source_ids of a record set's split that the checkpoint was trained on."""
+        """source_ids of a record set's split that the model was trained on."""
         seen = {key[:3]: set() for key in self.frames}
         for *name, crc in self.frames:
             seen[tuple(name)].add(crc)
@@ -58,7 +58,7 @@ def refuse(trained, record_sets, split, checkpoint, allowed=False):
     """
     found = {}
     for record_set in record_sets:
-        seen = trained.among(record_set, split) if split in record_set.splits else []
+        seen = trained.among(record_set, split) if trained.frames and split in record_set.splits else []
         if seen and split != "train" and not allowed:
             raise InputError(f"{record_set.path}: {len(seen)} of its {record_set.manifest['frames'][split]} {split} "
                              f"frames, such as {seen[0]}, are among those that {checkpoint} was trained on "
@@ -69,52 +69,7 @@ def refuse(trained, record_sets, split, checkpoint, allowed=False):
     return found
 
 
-def of_checkpoint(prefix: str, config_path: str | pathlib.Path) -> TrainedFrames:
-    """The frames that a checkpoint and those that it started from were trained on.
-
-    Args:
-      prefix: of the checkpoint, such as model/ckpt-3.
-      config_path: the model's pipeline.config, for a checkpoint that has none beside it.
-
-    Raises:
-      InputError: a pipeline.config on the way cannot be read.
-    """
-    beside = pathlib.Path(prefix).parent / "pipeline.config"
-    path = beside if beside.is_file() else pathlib.Path(config_path)
-    return of_config(pipeline_config.read(path)) if path.is_file() else TrainedFrames({}, ())
-
-
-def of_config(config) -> TrainedFrames:
-    """As `of_checkpoint`, for a TrainEvalPipelineConfig: what it trains on, and what its start was trained on.
-
-    Raises:
-      InputError: a pipeline.config on the way cannot be read.
-    """
-    return _of_chain(config, lambda config: config.train_input_reader.tf_record_input_reader.input_path,
-                     lambda config: config.train_config.fine_tune_checkpoint, "pipeline.config", pipeline_config.read)
-
-
-def of_classifier(folder: str | pathlib.Path) -> TrainedFrames:
-    """As `of_checkpoint`, for the folder of a classifier; a published one's frames nobody has.
-
-    Raises:
-      InputError: a params.yaml on the way cannot be read.
-    """
-    path = pathlib.Path(folder) / params_file.NAME
-    return of_params(params_file.read(path)) if path.is_file() else TrainedFrames({}, ())
-
-
-def of_params(params: dict) -> TrainedFrames:
-    """As `of_config`, for the fields of a params.yaml."""
-    def patterns(params):
-        found = params.get("task", {}).get("train_data", {}).get("input_path") or []
-        return [found] if isinstance(found, str) else found
-
-    return _of_chain(params, patterns, lambda params: params.get("task", {}).get("init_checkpoint"), params_file.NAME,
-                     params_file.read)
-
-
-def _of_chain(config, patterns, start, name, read):
+def of_chain(config, patterns, start, name, read) -> TrainedFrames:
     """The frames of a config and of those that it starts from.
 
     Args:
@@ -123,6 +78,9 @@ def _of_chain(config, patterns, start, name, read):
       start: gives the checkpoint that it starts from, or nothing.
       name: of the config's file in a model's folder.
       read: reads it.
+
+    Raises:
+      InputError: a config on the way cannot be read.
     """
     frames, unknown, seen = {}, [], set()
     while config is not None:
