@@ -7,7 +7,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SHARED = ("__init__", "command", "training_flags")  # no commands, but what several of them import
+SHARED = ("__init__", "codec_flags", "command", "training_flags")  # no commands, but what several of them import
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem not in SHARED)
 
 

@@ -24,7 +24,7 @@ Examples:
 
 from absl import flags
 
-from tools import command, training_flags
+from tools import codec_flags, command, training_flags
 
 _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The pipeline.config.")
 flags.DEFINE_alias("pipeline_config", "pipeline_config_path")
@@ -37,15 +37,10 @@ _ONE_OF = flags.DEFINE_integer("sample_1_of_n_eval_examples", None, "Evaluate on
 _ON_TRAIN = flags.DEFINE_bool("eval_on_train_data", False, "Refused: the stock program accepts it and ignores it.")
 _ONE_OF_TRAIN = flags.DEFINE_integer("sample_1_of_n_eval_on_train_examples", 5, "No effect without "
                                      "--eval_on_train_data, as in the stock program.")
-_CODEC = flags.DEFINE_string("codec_model", None, "Folder of one learned codec's model (tools.train_codec), which is "
-                             "put in front of the detector.")
-_REGIME = flags.DEFINE_enum("codec_regime", None, ["task_ft", "codec_ft", "joint_ft", "fixed_decoder",
-                                                   "task_decoder"], "What is trained with --codec_model.")
-_BETA = flags.DEFINE_float("codec_beta", None, "Weight of the bits per pixel in the loss.", lower_bound=0.0)
-_LMBDA = flags.DEFINE_float("codec_lmbda", 0.0, "Weight of the mean squared error in the loss.", lower_bound=0.0)
 _TPU = flags.DEFINE_bool("use_tpu", False, "Refused: never tried on a TPU.")
 _TPU_NAME = flags.DEFINE_string("tpu_name", None, "Refused: never tried on a TPU.")
 flags.adopt_module_key_flags(training_flags)
+flags.adopt_module_key_flags(codec_flags)
 
 
 def main():
@@ -54,7 +49,7 @@ def main():
     from tfod_compress.tasks.detection.config import pipeline_config
 
     pipeline_config.read(_CONFIG.value)  # a mistake here is told before TensorFlow's slow import
-    options, codec = training_flags.options(), _codec()
+    options, codec = training_flags.options(), codec_flags.tuning()
     if _CHECKPOINT_DIR.value:
         from tfod_compress.evaluation import continuous
 
@@ -79,27 +74,7 @@ def _check_flags():
     training_flags.check()
     if _CHECKPOINT_DIR.value and flags.FLAGS.eval_every:
         raise command.UsageError("--checkpoint_dir only evaluates; --eval_every evaluates while training")
-    with_codec = {"--codec_regime": _REGIME.value, "--codec_beta": _BETA.value}
-    if _CODEC.value is None and (any(value is not None for value in with_codec.values()) or _LMBDA.value):
-        raise command.UsageError("--codec_regime, --codec_beta and --codec_lmbda go with --codec_model")
-    if _CODEC.value is not None:
-        for name, value in with_codec.items():
-            if value is None:
-                raise command.UsageError(f"{name} is missing: --codec_model needs it")
-        if flags.FLAGS.eval_every or _CHECKPOINT_DIR.value:
-            raise command.UsageError("--codec_model only trains, as the rate that counts is that of real streams: "
-                                     "make record sets with MODEL_DIR/codec, then run tools.evaluate on them")
-        if flags.FLAGS.mixed_precision != "float32" or flags.FLAGS.num_workers > 1:
-            raise command.UsageError("--codec_model: on one machine and in float32 alone")
-
-
-def _codec():
-    """codec_tuning.CodecTuning of the flags, or None."""
-    if _CODEC.value is None:
-        return None
-    from tfod_compress.training import codec_tuning
-
-    return codec_tuning.CodecTuning(codec_tuning.one_model(_CODEC.value), _REGIME.value, _BETA.value, _LMBDA.value)
+    codec_flags.check(evaluates=bool(_CHECKPOINT_DIR.value))
 
 
 def entry():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_classes
+from tests.training.runs import train_classifier
 from tests.training.test_training import weights
 from tfod_compress import evaluation
 from tfod_compress.support.errors import InputError
@@ -33,12 +34,7 @@ def data(tmp_path_factory):
 
 
 def train(data, folder, overrides="", records="jpeg-q90", **options):
-    from tfod_compress.training import loop
-    from tfod_compress.training.classification import ClassificationRun
-    from tfod_compress.training.options import Options
-
-    run = ClassificationRun("resnet_imagenet", [data / "small.yaml"], overrides, data / records)
-    return loop.train(run, folder, Options(**options))
+    return train_classifier(data / "small.yaml", data / records, folder, overrides, **options)
 
 
 @pytest.fixture(scope="module")

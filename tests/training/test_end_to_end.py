@@ -10,6 +10,7 @@ from tests.learned.test_learned import drawn_model
 from tfod_compress.learned import coder, model_folder
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks.detection import odapi
+from tfod_compress.tasks.detection.config import freezing
 from tfod_compress.tasks.detection.trainable import TrainableDetector
 from tfod_compress.training import codec_in_front, step
 
@@ -23,7 +24,7 @@ def tiny_detector(frozen):
     text = tiny_records.CONFIG.format(classes=3, resizer=tiny_records.FIXED, stddev=0.3, files="", label_map="")
     config = text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
     if frozen:
-        codec_in_front.freeze(config)
+        config = freezing.frozen(config)
     detector = model_builder.build(config.model, is_training=True)
     tf.keras.backend.set_learning_phase(False)
     detector.predict(*detector.preprocess(tf.zeros([1, 64, 96, 3])))
@@ -48,16 +49,16 @@ def tuned(regime, beta, lmbda=0.0, steps=2):
     sides |= {part: [variable for module in modules for variable in module.variables]
               for part, modules in codec.parts.items()}
     before = {side: [variable.numpy() for variable in variables] for side, variables in sides.items()}
-    codec_in_front.put_in_front(detector, codec, regime, beta=beta, lmbda=lmbda)
     features, labels = batch(detector)
     optimizer = tf.keras.optimizers.Adam(1e-2)
     trainable = TrainableDetector(detector, optimizer, config, tf.Variable(0))
+    trainable.put_in_front(codec_in_front.CodecInFront(codec, regime, beta=beta, lmbda=lmbda))
     for _ in range(steps):
         losses, gradients = step.losses_and_gradients(trainable, features, labels)
-        optimizer.apply_gradients(zip(gradients, detector.trainable_variables, strict=True))
+        optimizer.apply_gradients(zip(gradients, trainable.trained_variables, strict=True))
     after = {side: [variable.numpy() for variable in variables] for side, variables in sides.items()}
     by_variable = {variable.ref(): gradient for variable, gradient in
-                   zip(detector.trainable_variables, gradients, strict=True)}
+                   zip(trainable.trained_variables, gradients, strict=True)}
     return codec, before, after, losses, by_variable
 
 
@@ -127,7 +128,7 @@ def test_unknown_regimes_and_negative_weights_are_refused():
     for regime, beta, message in (("retrained", 1.0, "regime 'retrained'"), ("joint_ft", -1.0, "beta -1"),
                                   ("joint_ft", float("nan"), "beta nan"), ("joint_ft", float("inf"), "beta inf")):
         with pytest.raises(InputError, match=message):
-            codec_in_front.put_in_front(None, None, regime, beta=beta)
+            codec_in_front.CodecInFront(None, regime, beta=beta)
 
 
 def test_what_cannot_be_frozen_is_refused():
@@ -137,13 +138,14 @@ def test_what_cannot_be_frozen_is_refused():
 
     for name in ("ssd_inception_v2_300", "faster_rcnn_inception_v2_smoke", "faster_rcnn_resnet50"):
         config = pipeline_config.template(name)
-        codec_in_front.freeze(config)
-        assert config.model.ssd.freeze_batchnorm != config.model.HasField("faster_rcnn")
-        assert not config.model.faster_rcnn.feature_extractor.batch_norm_trainable
+        found = freezing.frozen(config)
+        assert found.model.ssd.freeze_batchnorm != found.model.HasField("faster_rcnn")
+        assert not found.model.faster_rcnn.feature_extractor.batch_norm_trainable
+        assert config == pipeline_config.template(name)
     config_changes.override(config, "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor."
                                     "fc_hyperparams.batch_norm.decay: 0.9")
     with pytest.raises(InputError, match="batch normalisation .second_stage_box_predictor"):
-        codec_in_front.freeze(config)
+        freezing.frozen(config)
     config.model.center_net.SetInParent()
     with pytest.raises(InputError, match="not center_net"):
-        codec_in_front.freeze(config)
+        freezing.frozen(config)

@@ -12,8 +12,9 @@ import time
 import numpy as np
 import pytest
 
+from tests import tiny_classes
 from tests.conftest import ROOT
-from tests.training.runs import train_detector
+from tests.training.runs import train_detector, variables
 from tests.training.test_training import SMALL, weights
 from tfod_compress.tasks.detection.config import pipeline_config
 
@@ -45,8 +46,7 @@ def started(arguments, until):
 
 
 def same_bits(one, other):
-    (_, whole, step), (_, parts, reached) = weights(one), weights(other)
-    assert reached == step
+    whole, parts = variables(one), variables(other)
     assert whole.keys() == parts.keys()
     differing = [name for name in whole if not np.array_equal(whole[name], parts[name])]
     assert not differing, f"{len(differing)} of {len(whole)}: {differing[:3]}"
@@ -56,17 +56,18 @@ def newest(folder):
     return max((int(path.name[5:-6]) for path in folder.glob("ckpt-*.index")), default=-1)
 
 
-def test_killed_at_any_moment_ends_with_the_same_bits(config, tmp_path):
-    """Dropout, augmentation, optimizer and order of the frames included; every checkpoint left by a kill is whole."""
+def kill(arguments, folder, kills):
+    """Starts a training with a checkpoint every step so often and kills it; the steps at which it was.
+
+    Every checkpoint left by a kill is whole. The training may come to its end before.
+    """
     import tensorflow as tf
 
-    steps = 100
-    subprocess.run(command(config, tmp_path / "whole", steps), cwd=ROOT, check=True, capture_output=True)
-    folder, moments, made = tmp_path / "killed", random.Random(0), []
-    while len(made) < KILLS:
+    moments, made = random.Random(0), []
+    while len(made) < kills:
         # Past a checkpoint of its own, so that every start makes some way; then anywhere in the steps and saves.
         beyond = newest(folder) + moments.randrange(4)
-        process = started(command(config, folder, steps, "--checkpoint_every_n", "1"),
+        process = started([*arguments, "--checkpoint_every_n", "1"],
                           until=lambda beyond=beyond: newest(folder) > beyond)
         time.sleep(moments.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
@@ -80,9 +81,34 @@ def test_killed_at_any_moment_ends_with_the_same_bits(config, tmp_path):
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
     print(f"{len(made)} kills, at steps {made}")
-    assert len(made) >= min(KILLS, 5)
+    return made
+
+
+def test_killed_at_any_moment_ends_with_the_same_bits(config, tmp_path):
+    """Dropout, augmentation, optimizer and order of the frames included."""
+    steps = 100
+    subprocess.run(command(config, tmp_path / "whole", steps), cwd=ROOT, check=True, capture_output=True)
+    folder = tmp_path / "killed"
+    assert len(kill(command(config, folder, steps), folder, KILLS)) >= min(KILLS, 5)
     subprocess.run(command(config, folder, steps), cwd=ROOT, check=True, capture_output=True)
     same_bits(tmp_path / "whole", folder)
+
+
+def test_so_does_a_classifier(tmp_path):
+    tiny_classes.write(tmp_path / "records", {"train": tiny_classes.pictures(18)})
+    (tmp_path / "small.yaml").write_text(tiny_classes.CONFIG)
+
+    def command(folder):
+        return [sys.executable, "-m", "tools.train", "--experiment", "resnet_imagenet", "--config_file",
+                str(tmp_path / "small.yaml"), "--records", str(tmp_path / "records"), "--model_dir", str(folder),
+                "--num_train_steps", "30", "--seed", "5", "--deterministic"]
+
+    subprocess.run(command(tmp_path / "whole"), cwd=ROOT, check=True, capture_output=True)
+    folder = tmp_path / "killed"
+    assert len(kill(command(folder), folder, 3)) >= 2
+    subprocess.run(command(folder), cwd=ROOT, check=True, capture_output=True)
+    same_bits(tmp_path / "whole", folder)
+    assert newest(folder) == 30
 
 
 def test_asked_to_end_it_saves_the_step_it_made(config, tmp_path):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import pathlib
+from tfod_compress.tasks.pixel_codec import Normalization, PixelCodec
 
+if TYPE_CHECKING:
     import tensorflow as tf
 
 TOTAL = "Loss/total_loss"
@@ -34,6 +34,7 @@ class Trainable(abc.ABC):
 
     Attributes:
       model: has `variables` and `trainable_variables`.
+      codec: what pictures go through on their way from the input pipeline to the model, or None.
       optimizer: of Keras.
       step: int64 variable, how many steps are made.
       checkpoint: tf.train.Checkpoint with `step`, `model` and `optimizer`.
@@ -45,15 +46,26 @@ class Trainable(abc.ABC):
     step: tf.Variable
     checkpoint: tf.train.Checkpoint
     clip_norm: float = 0.0
+    codec: PixelCodec | None = None
 
     @property
     def step_number(self) -> int:
         return int(self.step.numpy())
 
     @property
+    def trained_variables(self) -> Sequence[tf.Variable]:
+        """What the optimizer changes: the model's, or with a codec in front what `put_in_front` chose."""
+        return self.model.trainable_variables if self.codec is None else self._trained
+
+    @property
+    def model_trains(self) -> bool:
+        """False where a codec is tuned through a model that keeps still."""
+        return self.codec is None or self.codec.trains_task
+
+    @property
     def parameters(self) -> int:
         """Number of weights that train."""
-        return sum(int(np.prod(variable.shape)) for variable in self.model.trainable_variables)
+        return sum(int(np.prod(variable.shape)) for variable in self.trained_variables)
 
     @abc.abstractmethod
     def learning_rate(self) -> float:
@@ -82,12 +94,38 @@ class Trainable(abc.ABC):
         """Called before the losses of a replica's batch, which is worked on in so many parts."""
         return None
 
-    def complete(self) -> None:  # noqa: B027 - most tasks need none
-        """Called once the first weights are in place, and before a run's own checkpoint is restored."""
+    def normalization(self) -> Normalization:
+        """What the end of `transform` does to pixels, after augmentation and resizing."""
+        raise NotImplementedError(f"{type(self).__name__}: no codec goes in front of it")
+
+    def put_in_front(self, codec: PixelCodec) -> None:
+        """From here on the model sees what a codec shows of its pictures, and what trains is the codec's choice.
+
+        Called when the model's variables exist and have their first values.
+        """
+        behind = self.model.trainable_variables if codec.trains_task else []
+        self._trained = [*codec.trained_variables, *behind]
+        self._normalization = self.normalization()
+        self.model.codec = codec.model  # for checkpoints, which hold its variables below model/codec/
+        self.codec = codec
+
+    def through_codec(self, inputs: tf.Tensor, scale: float) -> tuple[tf.Tensor, dict, dict]:
+        """What the model is to see of a batch, and what it costs; without a codec, the batch and nothing.
+
+        Args:
+          inputs: float32 [B, H, W, 3], as `transform` gives them.
+          scale: as of `losses`.
+
+        Returns:
+          (float32 [B, H, W, 3], {name: float32 []} losses, {name: float32 []} metrics that are no part of the total).
+        """
+        if self.codec is None:
+            return inputs, {}, {}
+        decoded = self.codec(self._normalization.undo(inputs))
+        return (self._normalization.redo(decoded.pixels),
+                {f"Loss/codec_{name}": scale * loss for name, loss in decoded.losses.items()},
+                {f"codec/{name}": scale * value for name, value in decoded.metrics.items()})
 
     def evaluated(self) -> contextlib.AbstractContextManager:
         """While it lasts, the model has the weights that are evaluated."""
         return contextlib.nullcontext()
-
-    def publish(self, model_dir: pathlib.Path) -> None:  # noqa: B027
-        """Called at the end of training, for what a run leaves beside its checkpoints."""

@@ -8,7 +8,7 @@ from tfod_compress.records import RecordSet
 from tfod_compress.support.errors import InputError
 from tfod_compress.tasks import record_sets
 from tfod_compress.tasks.classification import trained_on
-from tfod_compress.training import records
+from tfod_compress.training import codec_tuning, records
 from tfod_compress.training.run import Run
 
 
@@ -20,11 +20,13 @@ class ClassificationRun(Run):
       config_files: YAML files over it.
       overrides: fields over those.
       record_set: folder of the record set whose train frames are trained on; None for `task.train_data.input_path`.
+      codec: codec_tuning.CodecTuning of a learned codec in front of the classifier, or None; not with evaluations.
+        The tuned codec is left in codec/ of the run's folder.
     """
 
-    def __init__(self, experiment, config_files=(), overrides="", record_set=None):
+    def __init__(self, experiment, config_files=(), overrides="", record_set=None, *, codec=None):
         self._given = experiment, list(config_files), overrides
-        self._records = record_set
+        self._records, self.codec = record_set, codec
 
     def open(self, model_dir, options, strategy):
         record_set = RecordSet(self._records) if self._records else None  # before TensorFlow's models are imported
@@ -42,6 +44,9 @@ class ClassificationRun(Run):
         self.steps = steps if steps is not None else config.trainer.train_steps
         self.batch_size, self.starts_from = config.task.train_data.global_batch_size, config.task.init_checkpoint or ""
         self._check(config)
+        if self.codec:
+            self._check_codec(config, options, strategy)
+        codec_tuning.check_same(model_dir, self.codec)
 
     def _named(self, found):
         """The record set that the config names."""
@@ -70,6 +75,12 @@ class ClassificationRun(Run):
         if config.task.init_checkpoint_modules not in ("all", "backbone"):
             raise InputError(f"{self.path}: task.init_checkpoint_modules is {config.task.init_checkpoint_modules!r}; "
                              "there are all and backbone")
+
+    def _check_codec(self, config, options, strategy):
+        self.codec.check(self.path, strategy, options.mixed_precision, self.starts_from, "set task.init_checkpoint")
+        if self.codec.freezes and config.task.init_checkpoint_modules != "all":
+            raise InputError(f"{self.path}: {self.codec.regime} tunes a codec through a frozen model, and of this one "
+                             "the backbone alone is trained; set task.init_checkpoint_modules to all")
 
     def build(self, options):
         from tfod_compress.tasks.classification.model import TrainableClassifier
@@ -108,12 +119,12 @@ class ClassificationRun(Run):
 
     def hparams(self):
         backbone = self.experiment.params.task.model.backbone
-        return {"experiment": self._given[0], "backbone": backbone.type}
+        return {"experiment": self._given[0], "backbone": backbone.type, **(self.codec.hparams if self.codec else {})}
 
     def described(self):
         name, files, overrides = self._given
         return {"task": "classification", "experiment": name, "config_files": list(map(str, files)),
-                "params_override": overrides}
+                "params_override": overrides, **({"codec": self.codec.described} if self.codec else {})}
 
     def versions(self):
         import importlib.metadata

@@ -2,9 +2,10 @@
 
 import pathlib
 
+from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import atomic_file
 from tfod_compress.tasks.detection import odapi
-from tfod_compress.tasks.detection.config import pipeline_config
+from tfod_compress.tasks.detection.config import freezing, pipeline_config
 from tfod_compress.training import checks, codec_tuning, restore
 from tfod_compress.training.run import Run
 
@@ -24,7 +25,7 @@ class DetectionRun(Run):
 
     def open(self, model_dir, options, strategy):
         odapi.install()
-        self.config = config = pipeline_config.read(self.path)
+        self.config = self._built = config = pipeline_config.read(self.path)
         steps = options.num_train_steps
         self.steps = steps if steps is not None else config.train_config.num_steps
         self.frames, self.label_map = checks.frames(config, self.path, self.steps)
@@ -32,13 +33,18 @@ class DetectionRun(Run):
         self.record_set = checks.record_set_of(config)
         self.starts_from = config.train_config.fine_tune_checkpoint
         if self.codec:
-            self.codec.check(config, self.path, strategy)
+            self.codec.check(self.path, strategy, options.mixed_precision, self.starts_from,
+                             "make the config with --checkpoint")
+            if pipeline_config.uses_moving_average(config):
+                raise InputError(f"{self.path}: use_moving_average does not go with --codec_model; set it to false")
+            if self.codec.freezes:
+                self._built = freezing.frozen(config)
         codec_tuning.check_same(model_dir, self.codec)
 
     def build(self, options):
         from tfod_compress.tasks.detection.trainable import ConfiguredDetector
 
-        return ConfiguredDetector(self.config, options.record_summaries, self.codec)
+        return ConfiguredDetector(self._built, options.record_summaries)
 
     def restore(self, trainable):
         kind = self.config.train_config.fine_tune_checkpoint_type

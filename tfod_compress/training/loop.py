@@ -70,19 +70,19 @@ def train(run: Run, model_dir: str | pathlib.Path, options: Options,
                 log.pictures(trainable.step_number, "train_input_images",
                              run.pictures(trainable, order, trainable.step_number))
             steps = _Steps(trainable, run.frames, order, strategy, options.accumulate, loss_scale)
-            return _loop(steps, run.steps, checkpoints, log, stop, evaluations, options)
+            return _loop(steps, run, checkpoints, log, stop, evaluations, options)
 
 
 def _restore(trainable, run, checkpoints, model_dir):
     """Gives the model its weights, says in restored.json which; returns where they come from, for a person.
 
-    A run's own checkpoints hold what `Trainable.complete` adds, those that it starts from do not.
+    A run's own checkpoints hold what `Run.complete` adds, those that it starts from do not.
     """
     source = run.starts_from
     if checkpoints.found:
-        trainable.complete()
+        run.complete(trainable)
     elif not source:
-        trainable.complete()
+        run.complete(trainable)
         return "random weights"
     report = RestoreReport(trainable.model.variables)
     resumed, reasons = checkpoints.resume(), None
@@ -93,13 +93,13 @@ def _restore(trainable, run, checkpoints, model_dir):
     report.finish()
     report.write(model_dir / "restored.json", resumed or source, trainable.step_number, reasons)
     if not resumed:
-        trainable.complete()
+        run.complete(trainable)
     return f"resumed at step {trainable.step_number}, {report.text(resumed)}" if resumed else report.text(source)
 
 
-def _loop(steps, last, checkpoints, log, stop, evaluations, options):
-    """Steps until `last`, or until there is a reason to stop; returns the last losses."""
-    trainable, every = steps.trainable, options.eval_every
+def _loop(steps, run, checkpoints, log, stop, evaluations, options):
+    """Steps until the last one, or until there is a reason to stop; returns the last losses."""
+    trainable, last, every = steps.trainable, run.steps, options.eval_every
 
     def evaluate(step, prefix):
         log.pause()
@@ -136,7 +136,7 @@ def _loop(steps, last, checkpoints, log, stop, evaluations, options):
     if evaluations and step < last and evaluations.exhausted(log.history):
         print(f"{log.model_dir}: stopped at step {step} of {last}: {evaluations.patience} evaluations without a "
               f"better {evaluations.metric}", flush=True)
-    trainable.publish(log.model_dir)
+    run.publish(trainable, log.model_dir)
     if stop.interrupted:
         raise KeyboardInterrupt
     return losses
@@ -153,7 +153,7 @@ class _Steps:
         """Compiles the step and begins to read."""
         trainable = self.trainable
         # Momentum and the like, beforehand: tracing a function that makes them itself is done twice, and takes seconds.
-        trainable.optimizer._create_all_weights(trainable.model.trainable_variables)
+        trainable.optimizer._create_all_weights(trainable.trained_variables)
         self._step = train_step.build(trainable, self._order.seed, strategy=self._strategy,
                                       accumulate=self._accumulate, loss_scale=self._loss_scale)
         self._batches = iter(self._strategy.distribute_datasets_from_function(lambda context: batches.batches(

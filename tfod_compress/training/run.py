@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from tfod_compress.records import RecordSet
+from tfod_compress.training.codec_tuning import CodecTuning
 from tfod_compress.training.records import Frames
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class Run(abc.ABC):
     """A task's config with the records that it names.
 
-    Attributes, all but `path` from `open` on:
+    Attributes, all but `path` and `codec` from `open` on:
       path: the config's file, for messages and run.json.
+      codec: how a learned codec in front of the model is tuned, or None.
       steps: how many are made.
       batch_size: frames a step, over all devices.
       shuffle: whether each epoch has an order of its own.
@@ -31,6 +33,7 @@ class Run(abc.ABC):
     """
 
     path: pathlib.Path
+    codec: CodecTuning | None = None
     steps: int
     batch_size: int
     shuffle: bool = True
@@ -58,6 +61,16 @@ class Run(abc.ABC):
         Raises:
           InputError: they do not fit.
         """
+
+    def complete(self, trainable: Trainable) -> None:
+        """Called once the first weights are in place, and before a run's own checkpoint is restored."""
+        if self.codec:
+            trainable.put_in_front(self.codec.in_front())
+
+    def publish(self, trainable: Trainable, model_dir: pathlib.Path) -> None:
+        """Called at the end of training: leaves the codec as it is now in the run's folder, if there is one."""
+        if self.codec:
+            print(self.codec.publish(model_dir, trainable.codec.model, trainable.step_number), flush=True)
 
     @abc.abstractmethod
     def evaluations(self, model_dir: pathlib.Path, options: Options) -> Evaluations:

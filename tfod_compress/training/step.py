@@ -37,7 +37,7 @@ def build(trainable, seed, *, strategy=None, accumulate=1, loss_scale=None):
         with random_from(key):
             losses, gradients = losses_and_gradients(
                 trainable, features, labels, key=key, accumulate=accumulate, loss_scale=loss_scale)
-        _update(trainable.optimizer, gradients, trainable.model.trainable_variables, trainable.clip_norm, loss_scale)
+        _update(trainable.optimizer, gradients, trainable.trained_variables, trainable.clip_norm, loss_scale)
         step.assign_add(1)
         return losses
 
@@ -62,7 +62,7 @@ def losses_and_gradients(trainable, features, labels, *, key=None, accumulate=1,
       loss_scale: LossScale or None.
 
     Returns:
-      ({name: float32 []}, [gradient for each of the trainable variables, None where there is none]).
+      ({name: float32 []}, [gradient for each of the trained variables, None where there is none]).
     """
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     scale = 1.0 / (replicas * accumulate)
@@ -71,7 +71,7 @@ def losses_and_gradients(trainable, features, labels, *, key=None, accumulate=1,
         with tf.GradientTape() as tape:
             losses = trainable.losses(features, labels, prepared, scale)
             total = losses[TOTAL] * loss_scale.value if loss_scale else losses[TOTAL]
-        gradients = tape.gradient(total, trainable.model.trainable_variables)
+        gradients = tape.gradient(total, trainable.trained_variables)
         if loss_scale:
             gradients = [None if each is None else each / loss_scale.value for each in gradients]
         return losses, gradients

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfod_compress.tasks.classification.experiment import Experiment
+from tfod_compress.tasks.pixel_codec import Normalization
 
 IMAGE, LABEL, SOURCE_ID = "image/encoded", "image/class/label", "image/source_id"
 
@@ -47,6 +48,18 @@ def for_prediction(experiment: Experiment) -> Callable[[tf.Tensor], tf.Tensor]:
                          fn_output_signature=tf.float32)
 
     return transform
+
+
+def normalization() -> Normalization:
+    """The last of what the transforms above do, which is the same for all experiments: ImageNet's mean and deviation.
+
+    tf-models-official's preprocess_ops has them: (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375).
+    """
+    from official.vision.ops import preprocess_ops
+
+    black, white = (preprocess_ops.normalize_image(tf.fill([1, 1, 3], level), preprocess_ops.MEAN_RGB,
+                                                   preprocess_ops.STDDEV_RGB)[0, 0] for level in (0.0, 255.0))
+    return Normalization.of(black, white)
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:

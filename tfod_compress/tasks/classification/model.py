@@ -65,16 +65,21 @@ class TrainableClassifier(Trainable):
     def transform(self):
         return inputs.for_training(self.experiment)
 
+    def normalization(self):
+        return inputs.normalization()
+
     def losses(self, features, labels, prepared, scale):
         config = self.task.task_config
         if config.losses.one_hot or config.losses.use_binary_cross_entropy:
             labels = tf.one_hot(labels, config.model.num_classes)
-        logits = tf.cast(self.model(features["image"], training=True), tf.float32)
-        found = {"Loss/classification_loss": scale * self.task.build_losses(labels, logits)}
+        image, costs, metrics = self.through_codec(features["image"], scale)
+        # A frozen model's batch normalisation uses its averages and leaves them, and nothing is dropped.
+        logits = tf.cast(self.model(image, training=self.model_trains), tf.float32)
+        found = {"Loss/classification_loss": scale * self.task.build_losses(labels, logits), **costs}
         if self.model.losses:
             penalty = config.losses.loss_weight * tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses])
             found["Loss/regularization_loss"] = scale * penalty
-        return found | {TOTAL: tf.add_n(list(found.values()))}
+        return found | {TOTAL: tf.add_n(list(found.values()))} | metrics
 
 
 class Predictor:

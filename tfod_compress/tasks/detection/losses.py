@@ -34,8 +34,8 @@ def prepare(model, features, labels, config, parts):
     return Prepared(targets, _over_replicas(model, batched_losses.ssd_matches(model, targets)))
 
 
-def losses(model, features, labels, config, step, prepared=None, scale=1.0):
-    """All losses, the total included, and with a codec in front its metrics.
+def losses(model, features, labels, config, step, prepared=None, scale=1.0, more=None):
+    """All losses, the total included.
 
     Args:
       model: DetectionModel.
@@ -45,6 +45,7 @@ def losses(model, features, labels, config, step, prepared=None, scale=1.0):
       step: the training step.
       prepared: see `prepare`.
       scale: see Trainable.losses.
+      more: {name: float32 []} of losses that are added, scaled already.
 
     Returns:
       {name: float32 []}.
@@ -63,15 +64,12 @@ def losses(model, features, labels, config, step, prepared=None, scale=1.0):
             targets = batched_losses.ssd_targets(model, labels, config.unpad_groundtruth_tensors)
             matches = _over_replicas(model, batched_losses.ssd_matches(model, targets))
         found = batched_losses.ssd(model, predictions, targets, matches)
-    if hasattr(model, "codec_losses"):  # see codec_in_front
-        found |= {f"Loss/codec_{name}": scale * loss for name, loss in model.codec_losses().items()}
+    found |= more or {}
     if config.add_regularization_loss:
         penalties = model.regularization_losses()
         if penalties:
             found["Loss/regularization_loss"] = scale * tf.add_n(float32(penalties))
     found[TOTAL] = tf.add_n(list(found.values()))
-    if hasattr(model, "codec_metrics"):  # logged beside the losses, no part of them
-        found |= {f"codec/{name}": scale * value for name, value in model.codec_metrics().items()}
     return found
 
 

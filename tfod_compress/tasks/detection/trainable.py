@@ -8,6 +8,7 @@ from tfod_compress.tasks.detection import losses, moving_average
 from tfod_compress.tasks.detection.config import pipeline_config
 from tfod_compress.tasks.detection.odapi import input_transform
 from tfod_compress.tasks.detection.odapi.learning_phase import set_training
+from tfod_compress.tasks.pixel_codec import Normalization
 from tfod_compress.tasks.trainable import Trainable
 
 
@@ -27,10 +28,19 @@ class TrainableDetector(Trainable):
         self.checkpoint = tf.train.Checkpoint(step=step, model=model, optimizer=optimizer)
 
     def losses(self, features, labels, prepared, scale):
-        return losses.losses(self.model, features, labels, self.train_config, self.step, prepared, scale)
+        image, costs, metrics = self.through_codec(features["image"], scale)
+        return losses.losses(self.model, {**features, "image": image}, labels, self.train_config, self.step, prepared,
+                             scale, costs) | metrics
 
     def prepare(self, features, labels, parts):
         return losses.prepare(self.model, features, labels, self.train_config, parts)
+
+    def normalization(self):
+        def pixel(level):
+            image, _ = self.model.preprocess(tf.fill([1, 64, 64, 3], tf.constant(level)))
+            return image[0, 0, 0]
+
+        return Normalization.of(pixel(0.0), pixel(255.0))
 
     def learning_rate(self):
         raise NotImplementedError("a detector without its config has no schedule")
@@ -45,15 +55,13 @@ class ConfiguredDetector(TrainableDetector):
     Args:
       config: object_detection.protos.TrainEvalPipelineConfig.
       record_summaries: whether the model writes summaries of its own.
-      codec: codec_tuning.CodecTuning of a codec in front of the detector, or None.
     """
 
-    def __init__(self, config, record_summaries=True, codec=None):
+    def __init__(self, config, record_summaries=True):
         from object_detection.builders import model_builder, optimizer_builder
 
-        self.config, self.codec = config, codec
-        built = codec.detector_config(config) if codec else config
-        model = model_builder.build(built.model, is_training=True, add_summaries=record_summaries)
+        self.config = config
+        model = model_builder.build(config.model, is_training=True, add_summaries=record_summaries)
         step = tf.Variable(0, trainable=False, dtype=tf.int64, name="global_step",
                            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         optimizer, (self._rate,) = optimizer_builder.build(config.train_config.optimizer, global_step=step)
@@ -79,16 +87,6 @@ class ConfiguredDetector(TrainableDetector):
     def transform(self):
         return input_transform.for_training(self.config, self.model)
 
-    def complete(self):
-        """From here on the model looks through the codec, if there is one, and its variables are also the codec's."""
-        if self.codec:
-            self.codec.put_in_front(self.model)
-
     def evaluated(self):
         """The averaged weights, where an average is kept."""
         return moving_average.averaged(self.optimizer) if self._averages else contextlib.nullcontext()
-
-    def publish(self, model_dir):
-        """Leaves the codec as it is now in the run's folder, if there is one."""
-        if self.codec:
-            print(self.codec.publish(model_dir, self.model, self.step_number), flush=True)
