@@ -121,12 +121,13 @@ def test_codec_ft_by_the_command_leaves_every_bit_of_the_classifier_and_a_tuned_
 
 def test_the_folder_is_a_classifier_like_any_other(tuned, data, tmp_path):
     """After codec_ft the same one, which knows of no codec."""
-    from tfod_compress.evaluation import classifiers
+    from tfod_compress import evaluation
+    from tfod_compress.tasks.models import Wanted
 
     rgb = np.stack([rgb for _, _, rgb in tiny_classes.pictures(3)])
     one, other = (trained.find(folder).load().predict(rgb) for folder in (tuned, data / "plain"))
     np.testing.assert_array_equal(one, other)
-    result = classifiers.evaluate(tuned, [data / "records"], tmp_path)["records"]
+    (_, result), = evaluation.evaluate_models(Wanted(checkpoint=(tuned,)), [data / "records"], tmp_path)
     assert result["images"] == 3
 
 
