@@ -182,7 +182,7 @@ def test_the_smoke_scale_keeps_regimes_and_codecs(path):
     assert {row.regime for row in study.points(small)} == {row.regime for row in study.points(plan)}
     assert [entry.coder for entry in small.records] == [entry.coder for entry in plan.records]
     assert len(small.detectors) == len(plan.detectors)
-    assert len({row.model for row in study.points(small)}) <= 8
+    assert len({row.model for row in study.points(small) if row.regime != "published"}) <= 8
     if not plan.data.frames:
         assert small.data.make
 
