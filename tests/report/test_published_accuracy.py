@@ -9,11 +9,13 @@ import pytest
 
 from tests import report_study
 from tests.report.pages import Page, change
+from tests.study_files import STUDIES
 from tfod_compress import report
 from tfod_compress.labels import label_map
 from tfod_compress.report import figures, findings, published, published_accuracy
 from tfod_compress.report.study_folder import read_study
 from tfod_compress.tasks.detection.zoo import catalogue
+from tfod_compress.tasks.detection.zoo import published as zoo
 
 DETECTOR = report_study.DETECTOR
 OF_TF1 = "faster_rcnn_resnet50_coco"
@@ -51,6 +53,15 @@ def of_tf2(monkeypatch):
     find = catalogue.find
     monkeypatch.setattr(catalogue, "find", lambda name: OfTf2() if name == "of_tf2" else find(name))
     return "of_tf2"
+
+
+def test_the_study_on_val2017_has_the_zoos_numbers():
+    found = re.findall(r"name: (\w+), checkpoint: ([\w-]+)} +# ([\d.]+)$", (STUDIES / "coco.yaml").read_text(), re.M)
+    assert len(found) == 10
+    for name, checkpoint, printed in found:
+        known = zoo.find(checkpoint)
+        assert 100 * known.coco_ap == pytest.approx(float(printed))
+        assert known.trained_on_val2017 is name.endswith("_tf1") is (known.frames != "COCO val2017")
 
 
 def val2017():
