@@ -1,6 +1,7 @@
 """Reports of the zoos' detectors on COCO: beside what the zoos print, and beside published curves of COCO AP."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -132,6 +133,15 @@ def test_of_coco_s_classes_coco_ap_is_drawn_beside_coco_ap(coco, tmp_path, monke
     row = next(row for row in published.load("coco_jpeg_sweep").rows if (row["model"], row["quality"]) == ("R101", "5"))
     first = next(curve for curve in of_ap if curve.label == "COCO, R101")
     assert first.kept[first.qualities.index(5)] == pytest.approx(float(row["AP"]) / 40.421)
+
+
+def test_detectors_of_one_regime_are_told_apart(coco):
+    series, = findings.series_of(read_study(coco))
+    several = [dataclasses.replace(series, detector=f"detector {number}") for number in range(10)]
+    svg = figures.accuracy_kept(several, []).file_text()
+    curves = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="([^"]*)"', svg)
+    lines = {style for style in curves if "stroke-width: 1.8" in style}
+    assert len(lines) == 10
 
 
 def test_the_metric_that_is_drawn_is_the_one_that_was_asked_for(coco):

@@ -148,14 +148,18 @@ def accuracy_kept(series_list, curves, metric=None):
     with theme.drawing():
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         panel = figure.subplots()
+        # Colours tell regimes apart; where there is but one, detectors.
+        one_regime = len(own) > 1 and len({regime for series in own for regime in series.regimes()}) == 1
         for index, series in enumerate(own):
             best = value(series.reference, series.reference_regime)
             for order, regime in enumerate(series.regimes() if best > 0 else ()):
                 rows = [row for row in series.rows if value(row, regime) is not None]
-                colour, marker = theme.regime_style(regime, order)
+                (colour, marker), line = theme.regime_style(regime, order), index
+                if one_regime:
+                    colour, marker, line = theme.series_style(index)
                 label = words.regime_name(regime)
                 panel.plot([row.quality for row in rows], [value(row, regime) / best for row in rows],
-                           color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[index % 4], zorder=3,
+                           color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[line % 4], zorder=3,
                            label=label if len(own) == 1 else f"{label}, {series.name}")
         groups = list(dict.fromkeys(curve.group for curve in curves))
         for curve in curves:
