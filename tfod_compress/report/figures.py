@@ -128,33 +128,42 @@ def _mark_qualities(panel, series, below):
                        va="top" if below else "bottom", fontsize=8.5, color=theme.stand_in("muted"))
 
 
-def accuracy_kept(series_list, curves):
+def accuracy_kept(series_list, curves, metric=None):
     """Share of the best quality's accuracy that is kept, against JPEG quality, beside published curves as thin lines.
 
     Args:
       series_list: list of findings.Series; those of other codecs, or of one quality, are passed over.
       curves: list of published.Curve.
+      metric: the Metric that is drawn; without one, that which decides.
 
     Returns:
       A Drawing, or None where no series is left.
     """
+    def value(row, regime):
+        cell = row.cells.get(regime)
+        found = cell and cell.estimate((metric or cell.metric).key)
+        return found.value if found else None
+
     own = [s for s in series_list if s.codec.startswith("jpeg") and s.codec != "jpeg2000" and len(s.rows) > 1
            and all(isinstance(row.quality, (int, float)) for row in s.rows)
-           and s.reference_regime in s.reference.cells]
+           and value(s.reference, s.reference_regime) is not None]
     if not own:
         return None
     with theme.drawing():
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         panel = figure.subplots()
+        # Colours tell regimes apart; where there is but one, detectors.
+        one_regime = len(own) > 1 and len({regime for series in own for regime in series.regimes()}) == 1
         for index, series in enumerate(own):
-            best = series.reference.cells[series.reference_regime].score.value
+            best = value(series.reference, series.reference_regime)
             for order, regime in enumerate(series.regimes() if best > 0 else ()):
-                rows = [row for row in series.rows if regime in row.cells]
-                colour, marker = theme.regime_style(regime, order)
+                rows = [row for row in series.rows if value(row, regime) is not None]
+                (colour, marker), line = theme.regime_style(regime, order), index
+                if one_regime:
+                    colour, marker, line = theme.series_style(index)
                 label = words.regime_name(regime)
-                panel.plot([row.quality for row in rows],
-                           [row.cells[regime].score.value / best for row in rows],
-                           color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[index % 4], zorder=3,
+                panel.plot([row.quality for row in rows], [value(row, regime) / best for row in rows],
+                           color=theme.stand_in(colour), marker=marker, linestyle=_LINE_STYLES[line % 4], zorder=3,
                            label=label if len(own) == 1 else f"{label}, {series.name}")
         groups = list(dict.fromkeys(curve.group for curve in curves))
         for curve in curves:
@@ -165,7 +174,7 @@ def accuracy_kept(series_list, curves):
         panel.set_ylim(0, None)
         panel.set_xlim(0, 102)
         panel.set_xlabel("JPEG quality")
-        panel.set_ylabel("accuracy, share of that at best quality")
+        panel.set_ylabel(f"{metric.title if metric else 'accuracy'}, share of that at best quality")
         panel.legend(loc="lower right", fontsize=9)
         return theme.finish(figure, "accuracy_kept", "Line chart: share of the accuracy at best quality that is kept, "
                             "against JPEG quality; this study's and published ones.")

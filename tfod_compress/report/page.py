@@ -22,6 +22,7 @@ from tfod_compress.report import (
     heat_maps,
     interactive,
     published,
+    published_accuracy,
     safe_compression,
     tables,
     theme,
@@ -81,6 +82,8 @@ def make_report(study_dir, *, margin=None, fleet=None):
         grey=comparing.grey_of(series_list), times=comparing.times_of(study),
         comparisons=tables.comparisons(study), classes=tables.class_names(study), regimes=_regimes(series_list),
         provenance=_provenance(study), class_notes=detector_classes.notes(study),
+        published_notes=published_accuracy.sentences(study),
+        kept_of_coco="AP" if published_accuracy.has_coco_classes(study) else "AP50",
         frames=[*about_frames.sources(study), *about_frames.warnings(study)],
         css_light=theme.css_variables(dark=False), css_dark=theme.css_variables(dark=True))
     _write_figures(study.path / "figures", [part for group in drawn.values() for parts in group for part in parts],
@@ -108,12 +111,20 @@ def _drawings(study, series_list):
     loss = figures.training_loss(study.training_scalars(), regime_of_model)
     # What is published of JPEG is of detectors, and of accuracies: of an error no share is kept.
     comparable = study.task.boxes and study.task.decisive.higher_is_better
-    kept = figures.accuracy_kept(series_list, published.jpeg_curves()) if comparable else None
+    kept = _kept(study, series_list) if comparable else None
     whole = {"rate": figures.rate_accuracy(series_list), "kept": kept, "training": loss,
              "normalised": comparing.normalised(series_list)}
     drawn = {section: [[drawing]] if drawing else [] for section, drawing in whole.items()}
     return drawn | {section: [parts for parts in each if parts] for section, each in (
         ("classes", per_class), ("sizes", per_size), ("errors", errors))}
+
+
+def _kept(study, series_list):
+    """Of COCO's own classes by COCO AP, as its published curves have it; else by the metric that decides."""
+    if not published_accuracy.has_coco_classes(study):
+        return figures.accuracy_kept(series_list, published.jpeg_curves())
+    metric = next(metric for metric in study.task.metrics if metric.key == published_accuracy.METRIC)
+    return figures.accuracy_kept(series_list, published.jpeg_curves("AP"), metric)
 
 
 def _lmu_sentence():

@@ -47,6 +47,12 @@ def regime_style(regime, order):
     return f"series-{slot}", _MARKERS[slot]
 
 
+def series_style(index):
+    """(colour name, marker, how often all of them were used before) of one of several series of a single regime."""
+    turn, slot = divmod(index, 5)  # the sixth is the colour of what is published
+    return f"series-{slot}", _MARKERS[slot], turn
+
+
 def css_variables(dark):
     """The colours as CSS declarations."""
     return " ".join(f"--{name}: {values[bool(dark)]};" for name, values in COLOURS.items())

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 from tfod_compress.support.errors import InputError
-from tfod_compress.tasks.detection.zoo import archive, catalogue, old_config
+from tfod_compress.tasks.detection.zoo import archive, catalogue, old_config, published
 
 TOP = "ssd_inception_v2_coco_2018_01_28"
 FILES = {"model.ckpt.index": b"index", "model.ckpt.data-00000-of-00001": b"data", "model.ckpt.meta": b"meta",
@@ -123,6 +123,25 @@ def test_names_of_the_zoo():
     assert catalogue.find("ssd_inception_v2_coco_2017_11_17").file == "ssd_inception_v2_coco_2017_11_17.tar.gz"
     with pytest.raises(InputError, match="ssd_mobilenet.*there are: ssd_inception_v2_coco_2018_01_28"):
         catalogue.find("ssd_mobilenet_v1_coco")
+
+
+def test_of_every_archive_of_coco_it_is_known_what_the_zoo_prints_and_of_which_frames():
+    for known in catalogue.ARCHIVES:
+        found = published.find(known.name)
+        assert (found is None) is ("_kitti_" in known.name)
+        if found:
+            assert 0.1 < found.coco_ap < 0.6 and "minival" in found.frames and found.trained_on_val2017
+    assert published.find("faster_rcnn_resnet101_coco").coco_ap == 0.32
+    assert published.find("runs/mine/ckpt-3") is None
+
+
+def test_val2017_is_known_by_all_its_frames_and_no_other():
+    first, last = "000000000139", "000000581781"
+    between = [f"{number:012d}" for number in range(200, 5198)]
+    assert published.is_val2017([f"val2017/{name}" for name in (last, *between, first)])
+    for other in (between, [first, *between, "000000500000"], [first, last, *between[1:], "a0000000020x"],
+                  [first, last, *between[1:]], [first, last, *between, "000000400000"], []):
+        assert not published.is_val2017(other)
 
 
 @pytest.mark.parametrize("known", catalogue.ARCHIVES, ids=lambda known: known.name)

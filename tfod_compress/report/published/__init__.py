@@ -52,10 +52,13 @@ def load(name):
     return Published(name, source.removeprefix("#").strip(), tuple(csv.DictReader(lines)))
 
 
-def jpeg_curves():
+def jpeg_curves(coco_metric="AP50"):
     """Detection accuracy against JPEG quality as published, each relative to its own best quality.
 
     The accuracies themselves are of other data, metrics and detectors; only their shape can be compared.
+
+    Args:
+      coco_metric: what is taken of the nine detectors: "AP50", or "AP", "APs", "APm", "APl".
 
     Returns:
       A list of Curve: Faster R-CNN of Poyser et al. before and after retraining, and nine detectors on COCO.
@@ -66,7 +69,7 @@ def jpeg_curves():
               for regime in ("pretrained", "retrained")]
     sweep = load("coco_jpeg_sweep").rows
     for model in dict.fromkeys(row["model"] for row in sweep):
-        points = [(float(r["quality"]), float(r["AP50"])) for r in sweep if r["model"] == model]
+        points = [(float(r["quality"]), float(r[coco_metric])) for r in sweep if r["model"] == model]
         curves.append(_curve(f"COCO, {model}", "COCO, nine detectors off the shelf", points))
     return curves
 

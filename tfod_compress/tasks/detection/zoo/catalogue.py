@@ -20,11 +20,13 @@ class Archive:
     Attributes:
       name: such as "ssd_inception_v2_coco_2018_01_28".
       extractor: its feature extractor in TF1.
+      published_map: the zoo's COCO mAP (AP at IoU 0.5 to 0.95, percent, rounded to a whole one), None of other data.
       model: the text of its `model` message, for an archive that brings no pipeline.config.
     """
 
     name: str
     extractor: str
+    published_map: float | None
     model: str
 
     @property
@@ -134,26 +136,26 @@ faster_rcnn {
 """
 
 
-def _ssd(name):
-    return Archive(name, "ssd_inception_v2", _SSD)
+def _ssd(name, published_map):
+    return Archive(name, "ssd_inception_v2", published_map, _SSD)
 
 
-def _faster_rcnn(name, extractor, classes=90, longest=1024):
+def _faster_rcnn(name, extractor, published_map, classes=90, longest=1024):
     model = _FASTER_RCNN.replace("EXTRACTOR", extractor).replace("CLASSES", str(classes))
-    return Archive(name, extractor, model.replace("LONGEST", str(longest)))
+    return Archive(name, extractor, published_map, model.replace("LONGEST", str(longest)))
 
 
 # The newest of each detector comes first.
 ARCHIVES = (
-    _ssd("ssd_inception_v2_coco_2018_01_28"),
-    _ssd("ssd_inception_v2_coco_2017_11_17"),
-    _faster_rcnn("faster_rcnn_inception_v2_coco_2018_01_28", "faster_rcnn_inception_v2"),
-    _faster_rcnn("faster_rcnn_inception_v2_coco_2017_11_08", "faster_rcnn_inception_v2"),
-    _faster_rcnn("faster_rcnn_resnet50_coco_2018_01_28", "faster_rcnn_resnet50"),
-    _faster_rcnn("faster_rcnn_resnet101_coco_2018_01_28", "faster_rcnn_resnet101"),
-    _faster_rcnn("faster_rcnn_resnet101_coco_2017_11_08", "faster_rcnn_resnet101"),
-    _faster_rcnn("faster_rcnn_resnet101_kitti_2018_01_28", "faster_rcnn_resnet101", classes=2, longest=1987),
-    _faster_rcnn("faster_rcnn_resnet101_kitti_2017_11_08", "faster_rcnn_resnet101", classes=2, longest=1987),
+    _ssd("ssd_inception_v2_coco_2018_01_28", 24),
+    _ssd("ssd_inception_v2_coco_2017_11_17", 24),
+    _faster_rcnn("faster_rcnn_inception_v2_coco_2018_01_28", "faster_rcnn_inception_v2", 28),
+    _faster_rcnn("faster_rcnn_inception_v2_coco_2017_11_08", "faster_rcnn_inception_v2", 28),
+    _faster_rcnn("faster_rcnn_resnet50_coco_2018_01_28", "faster_rcnn_resnet50", 30),
+    _faster_rcnn("faster_rcnn_resnet101_coco_2018_01_28", "faster_rcnn_resnet101", 32),
+    _faster_rcnn("faster_rcnn_resnet101_coco_2017_11_08", "faster_rcnn_resnet101", 32),
+    _faster_rcnn("faster_rcnn_resnet101_kitti_2018_01_28", "faster_rcnn_resnet101", None, classes=2, longest=1987),
+    _faster_rcnn("faster_rcnn_resnet101_kitti_2017_11_08", "faster_rcnn_resnet101", None, classes=2, longest=1987),
 )
 
 
