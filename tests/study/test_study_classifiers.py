@@ -178,3 +178,35 @@ def test_settings_that_no_training_takes_are_told_before_anything_runs(tmp_path)
     made = command(path, "--workdir", tmp_path / "w")
     assert made.returncode == 1 and "task.train_data.aug_type" in made.stderr and "small, off_the_shelf" in made.stderr
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.slow
+def test_a_study_with_every_regime_runs(tmp_path):
+    """Also those that tune a codec through the classifier; what is published is a program."""
+    (tmp_path / "first.py").write_text(
+        "import json, pathlib, sys\n"
+        "images = json.loads(pathlib.Path(sys.argv[1], 'images.json').read_text())\n"
+        "rows = [{'image_id': image['source_id'], 'class_ids': [images['categories'][0]['id']], 'scores': [1.0]}\n"
+        "        for image in images['images']]\n"
+        "pathlib.Path(sys.argv[2]).write_text(json.dumps(rows))\n")
+    trained = {**MODEL, "set": ["task.model.input_size=[32,32,3]"], "batch_size": 8}
+    path = changed(
+        tmp_path, seeds=[0], training={"steps": 4}, fine_tuning={"steps": 2, "records": ["narrow-*"]},
+        data={**yaml.safe_load(SIGNS.read_text())["data"],
+              "make": {"count": 90, "size": "64x64", "flags": {"sequence_length": 2}}},
+        codecs=[{"name": "narrow", "codec": "bmshj2018", "lmbdas": [0.01], "steps": 4, "num_filters": 8,
+                 "num_latents": 12, "crop": 64, "batch_size": 2}],
+        records=[{"codec": "png"}, {"codec": "bmshj2018", "model": "narrow", "qualities": [0.01]}],
+        codec_tuning={"records": ["narrow-*"], "betas": [0.5], "steps": 3, "set": [
+            "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=0.001"]},
+        models=[trained, {"name": "first", "command": f"{sys.executable} {tmp_path}/first.py {{frames}} {{output}}"}],
+        regimes=["published", "off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft"])
+    made = command(path, "--workdir", tmp_path / "w")
+    assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+    results = json.loads((tmp_path / "w" / "results.json").read_text())
+    assert {point["regime"] for point in results["points"]} == set(study.read(path).regimes) and results["complete"]
+    for regime in ("codec_ft", "joint_ft"):
+        tuned, = (point for point in results["points"] if point["regime"] == regime)
+        assert tuned["tuned_from"] == "narrow-lmbda0.01"
+        manifest = json.loads((tmp_path / "w" / "tfrecords" / tuned["record_set"] / "manifest.json").read_text())
+        assert manifest["task"] == "classification" and manifest["bpp"] > 0
