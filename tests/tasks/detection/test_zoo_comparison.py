@@ -88,7 +88,25 @@ def test_boxes_without_an_area_match_by_their_corners():
     flat = np.float32([[0.5, 0.5, 0.5, 0.9], [0.1, 0.1, 0.1, 0.1]])
     side = (flat, np.array([1, 1]), np.float32([0.8, 0.3]))
     assert compared(side, side).good
-    assert compared(side, (flat + 0.1, *side[1:])).alone == 4
+    assert not compared(side, (flat + 0.1, *side[1:])).good
+
+
+def test_what_the_end_of_a_full_list_cut_off_is_no_difference():
+    """Of equal scores at the end of both lists one side kept this box and the other that; elsewhere it is one."""
+    boxes, classes, scores = detections()
+    scores[25:] = scores[25]
+    other = boxes.copy()
+    other[29] += 0.4
+    found = compared((boxes, classes, scores), (other, classes, scores))
+    assert found.good and (found.compared, found.cut, found.alone) == (29, 2, 0)
+    assert not compared((boxes, classes, scores), (other[[*range(24), 29]], classes[[*range(24), 29]],
+                                                   scores[[*range(24), 29]])).good, "the other list was not full"
+    surer = scores.copy()
+    surer[29] += 0.01
+    assert compared((boxes, classes, scores), (other, classes, surer)).alone == 1
+    everywhere = np.full(30, 0.5, np.float32)
+    found = compared((boxes, classes, everywhere), (boxes + 0.5, classes, everywhere))
+    assert not found.good and found.compared == 0
 
 
 def test_the_worst_picture_is_named():

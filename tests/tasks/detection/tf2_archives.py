@@ -139,7 +139,7 @@ def model(name, narrow=False):
         proposals=20 if narrow else 300)
 
 
-def make(name, folder, text, *, traces=False, seed=0, forget=()):
+def make(name, folder, text, *, traces=False, seed=0):
     """Writes FOLDER/NAME.tar.gz as exporter_main_v2 and the zoo leave it.
 
     Args:
@@ -148,7 +148,6 @@ def make(name, folder, text, *, traces=False, seed=0, forget=()):
       text: of the `model` message.
       traces: store every layer's own functions as well, as the zoo's SavedModels do; slow.
       seed: of the weights.
-      forget: parts of the keys of the variables that the checkpoint shall lack.
     """
     import tensorflow as tf
     from google.protobuf import text_format
@@ -175,8 +174,6 @@ def make(name, folder, text, *, traces=False, seed=0, forget=()):
         tf.train.CheckpointManager(checkpoint, str(top / "checkpoint"), max_to_keep=1).save(checkpoint_number=0)
         with contextlib.nullcontext() if traces else keras_option_scope(save_traces=False):
             tf.saved_model.save(module, str(top / "saved_model"), signatures=function)
-    if forget:
-        drop_from_checkpoint(top / "checkpoint" / "ckpt-0", forget)
     (top / "pipeline.config").write_text(f"# of the zoo\nmodel {{\n{text}\n}}\n{TRAINING}")
     pack(top)
 
@@ -206,15 +203,31 @@ def randomise(detector, rng):
             variable.assign(rng.normal(0, (2 / fan_in) ** 0.5, shape))
 
 
-def drop_from_checkpoint(prefix, parts):
-    """Writes a checkpoint again without the variables whose keys have one of the parts in them."""
+def change_checkpoint(prefix, change, parts=(), unlisted=False):
+    """Writes a checkpoint again.
+
+    Args:
+      prefix: its path.
+      change: called with {key: value} of the variables, which it may change.
+      parts: variables with one of these in their keys are left out.
+      unlisted: whether its object graph forgets those as well, as if the model had never had them.
+    """
     import tensorflow as tf
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
 
     reader = tf.train.load_checkpoint(str(prefix))
-    names = [name for name in reader.get_variable_to_shape_map() if not any(part in name for part in parts)]
-    values = [reader.get_tensor(name) for name in names]
-    tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names),
-                      tensors=[tf.constant(value) for value in values])
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+              if not any(part in name for part in parts)}
+    change({name: value for name, value in values.items() if isinstance(value, np.ndarray)})
+    if unlisted:
+        objects = trackable_object_graph_pb2.TrackableObjectGraph()
+        objects.ParseFromString(values["_CHECKPOINTABLE_OBJECT_GRAPH"])
+        for node in objects.nodes:
+            if any(part in attribute.checkpoint_key for attribute in node.attributes for part in parts):
+                node.ClearField("attributes")
+        values["_CHECKPOINTABLE_OBJECT_GRAPH"] = objects.SerializeToString()
+    tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=list(values), shape_and_slices=[""] * len(values),
+                      tensors=[tf.constant(value) for value in values.values()])
 
 
 def pack(top):

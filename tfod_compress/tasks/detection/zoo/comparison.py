@@ -18,6 +18,8 @@ class Comparison:
       compared: detections of either side that were to have a counterpart on the other; a pair counts once.
       reached: how many of those have THRESHOLD or more.
       alone: how many have no counterpart.
+      cut: detections that are not counted: alone, but no surer than the last of the other side's equally long list, so
+        that theirs may have fallen off its end.
       box: largest difference of a coordinate in a pair.
       score: largest difference of the scores in a pair.
       picture: name of the picture with the largest difference; None where all are alike.
@@ -26,6 +28,7 @@ class Comparison:
     compared: int
     reached: int
     alone: int
+    cut: int
     box: float
     score: float
     picture: str | None
@@ -49,14 +52,14 @@ def compare(names, reference, found):
     """
     pairs = [(_clean(a), _clean(b)) for a, b in zip(reference, found, strict=True)]
     enough = sum(max((a[2] >= THRESHOLD).sum(), (b[2] >= THRESHOLD).sum()) for a, b in pairs) >= AT_LEAST
-    compared = reached = alone = 0
+    compared = reached = alone = cut = 0
     worst = {"box": 0.0, "score": 0.0}
     picture, furthest = None, 0.0
     for name, (a, b) in zip(names, pairs, strict=True):
         chosen = [_chosen(side[2], enough) for side in (a, b)]
         matched = _matched(a, b, chosen)
-        lonely = sum(int(side.sum()) for side in chosen) - sum(
-            int(chosen[0][i]) + int(chosen[1][j]) for i, j in matched)
+        lonely, off = _lonely(a[2], b[2], chosen, matched)
+        cut += off
         compared += len(matched) + lonely
         reached += sum(max(a[2][i], b[2][j]) >= THRESHOLD for i, j in matched)
         alone += lonely
@@ -66,7 +69,7 @@ def compare(names, reference, found):
         far = float("inf") if lonely else max(gaps.values())
         if far > furthest:
             picture, furthest = name, far
-    return Comparison(compared, int(reached), alone, worst["box"], worst["score"], picture)
+    return Comparison(compared, int(reached), alone, cut, worst["box"], worst["score"], picture)
 
 
 def _clean(detections):
@@ -107,6 +110,19 @@ def _matched(a, b, chosen):
             if free[0][i] and closeness[i, j] > -np.inf:
                 take(i, j)
     return found
+
+
+def _lonely(a, b, chosen, matched):
+    """How many chosen detections (scores `a`, `b`) have no counterpart, and how many theirs may have been cut off."""
+    lonely = cut = 0
+    for own, other, wanted, taken in ((a, b, chosen[0], [i for i, _ in matched]),
+                                      (b, a, chosen[1], [j for _, j in matched])):
+        left = wanted.copy()
+        left[taken] = False
+        last = left & (own <= other.min() + BOUND) if len(own) == len(other) and len(own) else np.zeros_like(left)
+        lonely += int((left & ~last).sum())
+        cut += int(last.sum())
+    return lonely, cut
 
 
 def _iou(a, b):

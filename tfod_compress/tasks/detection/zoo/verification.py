@@ -69,7 +69,7 @@ def run(folder, *, frozen_graph=None, saved_model=None, pictures_in=None, verify
             "nothing was written")
     return {"variables": answer["variables"], "verification": {
         "reference": reference, "pictures": names, "compared": found.compared,
-        "compared_from_score": comparison.THRESHOLD, "with_that_score": found.reached,
+        "compared_from_score": comparison.THRESHOLD, "with_that_score": found.reached, "cut_off_at_the_end": found.cut,
         "largest_box_difference": found.box, "largest_score_difference": found.score, "allowed": comparison.BOUND}}
 
 

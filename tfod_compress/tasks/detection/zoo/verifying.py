@@ -7,13 +7,18 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tfod_compress.support.errors import InputError
 from tfod_compress.support.files import write_json
+from tfod_compress.support.text import listed
+from tfod_compress.tasks.checkpoints import latest_checkpoint
 from tfod_compress.tasks.detection import saved_model
 from tfod_compress.tasks.detection.detector import Detector
 from tfod_compress.tasks.detection.zoo import comparison, operations
 
+_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 MAX_NAMED = 1000  # variables without a value that an error lists
 
 
@@ -31,6 +36,7 @@ def answer(request):
     elif request["saved_model"]:
         operations.check_saved_model(request["saved_model"])
         reference = run_saved_model(request["saved_model"], pictures)
+    check_values(request["folder"])
     detector = Detector(pathlib.Path(request["folder"]) / "pipeline.config")
     detector.restore(request["folder"], named=MAX_NAMED)
     found = {"variables": [{"tf2": variable.name.removesuffix(":0"), "shape": variable.shape.as_list()}
@@ -39,6 +45,23 @@ def answer(request):
         result = comparison.compare(request["pictures"], reference, list(map(detector.detect_image, pictures)))
         found["comparison"] = dataclasses.asdict(result)
     return found
+
+
+def check_values(folder):
+    """Raises InputError where a checkpoint lists variables without their values; Detector.restore would tell one."""
+    prefix = latest_checkpoint(folder)
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        held = reader.get_variable_to_shape_map()
+        objects = trackable_object_graph_pb2.TrackableObjectGraph()
+        objects.ParseFromString(reader.get_tensor(_OBJECTS) if _OBJECTS in held else b"")
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError, DecodeError) as error:
+        raise InputError(f"{prefix}: cannot be read as a checkpoint: {_first_line(error)}") from error
+    missing = [attribute.checkpoint_key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for node in objects.nodes
+               for attribute in node.attributes if attribute.checkpoint_key not in held]
+    if missing:
+        raise InputError(f"{prefix}: lacks the values of {len(missing)} variables that it lists: "
+                         f"{listed(sorted(missing), MAX_NAMED)}")
 
 
 def run_saved_model(folder, pictures):
@@ -91,10 +114,12 @@ def _first_line(error):
 
 def main(request, result):
     """Answers a request; what is wrong with the archive is an answer as well."""
+    asked = json.loads(pathlib.Path(request).read_text(encoding="utf-8"))
     try:
-        found = answer(json.loads(pathlib.Path(request).read_text(encoding="utf-8")))
-    except InputError as error:
-        found = {"error": str(error)}
+        found = answer(asked)
+    except InputError as error:  # the folder goes again: what the user knows are the files in it
+        found = {"error": str(error).replace(f"{pathlib.Path(asked['folder']).resolve()}/", "").replace(
+            f"{asked['folder']}/", "")}
     write_json(result, found)
 
 
