@@ -20,7 +20,7 @@ _OF_DETECTORS = """
     MulNoNan Neg NoOp NotEqual OneHot OnesLike Pow Prod Range Rank RealDiv Reciprocal Rint Round Rsqrt Select SelectV2
     Sigmoid Sign Sin Sinh Size Softmax Softplus Softsign Sqrt Square SquaredDifference StopGradient Sub Sum Tan Tanh
     TruncateDiv TruncateMod Xdivy ZerosLike SegmentMax SegmentMean SegmentMin SegmentSum UnsortedSegmentMax
-    UnsortedSegmentMin UnsortedSegmentSum Bincount DenseBincount PreventGradient
+    UnsortedSegmentMin UnsortedSegmentSum Bincount DenseBincount PreventGradient Inv ConcatOffset LogicalXor
 
     BatchToSpaceND BroadcastGradientArgs DepthToSpace Gather GatherNd GatherV2 ListDiff MirrorPad Pack PadV2 Pad
     ParallelConcat ParallelDynamicStitch DynamicPartition DynamicStitch Reshape Reverse ReverseV2 Roll ScatterNd
