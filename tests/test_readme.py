@@ -71,7 +71,7 @@ MINUTES = {  # what is run by `make test-slow`, with something that it prints
 NOT_RUN = {  # why: what such a command says
     "frames, models or scripts of the reader's, or from elsewhere":
         r"KODAK|COCO128|coco128/|VOC2007|kitti|DIR|detect\.py|--frames images|published.yaml --workdir \S+ --frames|"
-        r"fetch_checkpoint|checkpoints/|msssim|runs/best|instances_val|compressai|exported/|"
+        r"fetch_checkpoint|--zoo|checkpoints/|msssim|runs/best|instances_val|compressai|exported/|"
         r"runs/ssd-q20.config --model_dir|_path F|_config F|tensorboard",
     "takes more than a minute":
         r"^make (demo|test)|end_to_end_demo|--target_bpp|"
@@ -221,7 +221,8 @@ def test_every_printed_command_parses(printed):
 def test_commands_and_flags_within_sentences_exist(path):
     sources = [*(ROOT / "tools").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
     known = {f"--{name}" for file in sources
-             for name in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', file.read_text(encoding="utf-8"))}
+             for kind, flag in re.findall(r'DEFINE_(\w+)\(\s*"(\w+)"', file.read_text(encoding="utf-8"))
+             for name in ([flag, f"no{flag}"] if kind == "bool" else [flag])}
     asked, wrong = [], []
     for code in re.findall(r"`([^`\n]+)`", prose(path)):
         code = code.replace("\\|", "|")

@@ -1,10 +1,12 @@
 """Run a detector on images: pictures with what it finds, and detections.json (COCO results, in pixels).
 
 Folders are searched at any depth. An image that cannot be read is listed in OUTPUT/broken_frames.csv and passed over.
+--zoo NAME takes a published detector: checkpoints/NAME, fetched as tools.fetch_checkpoint does where it is not there.
 Class names come from the label map that the model's pipeline.config names, from label_map.pbtxt beside an export, or
 from --label_map.
 
 Examples:
+  python -m tools.detect --zoo ssd_mobilenet_v2_320x320_coco17_tpu-8 picture.jpg --output detected
   python -m tools.detect --checkpoint runs/best data/frames --output detected
   python -m tools.detect --saved_model exported/best frame1.bmp frame2.jpg --score_threshold 0.5 --output detected
 """
@@ -18,6 +20,8 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A model folder (its newes
 _CONFIG = flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config, where it is not beside the "
                               "checkpoint.")
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "An exported detector, instead of a checkpoint.")
+_ZOO = flags.DEFINE_string("zoo", None, "A published detector, by its name (see tools.fetch_checkpoint --list), "
+                           "instead of --checkpoint.")
 _LABEL_MAP = flags.DEFINE_string("label_map", None, "The class names: a label_map.pbtxt, or lmu, coco, voc or kitti.")
 _THRESHOLD = flags.DEFINE_float("score_threshold", 0.3, "Detections below it are not drawn.", lower_bound=0.0,
                                 upper_bound=1.0)
@@ -28,14 +32,19 @@ _OUTPUT = flags.DEFINE_string("output", None, "The folder for the results.", req
 def main(images):
     if not images:
         raise command.UsageError("name images, or folders of images")
-    if (_CHECKPOINT.value is None) == (_SAVED_MODEL.value is None):
-        raise command.UsageError("give either --checkpoint or --saved_model")
-    if _SAVED_MODEL.value and _CONFIG.value:
+    if sum(value is not None for value in (_CHECKPOINT.value, _SAVED_MODEL.value, _ZOO.value)) != 1:
+        raise command.UsageError("give either --checkpoint, --saved_model or --zoo")
+    if _CONFIG.value and not _CHECKPOINT.value:
         raise command.UsageError("--pipeline_config_path goes with --checkpoint")
     from tfod_compress.tasks.detection import pictures, trained_model
 
     pictures.find_images(images)  # a mistake here is told before TensorFlow's slow import
-    model = trained_model.find(_CHECKPOINT.value, _SAVED_MODEL.value, _CONFIG.value)
+    checkpoint = _CHECKPOINT.value
+    if _ZOO.value:
+        from tfod_compress.tasks.detection.zoo import fetching
+
+        checkpoint = fetching.fetched(_ZOO.value)
+    model = trained_model.find(checkpoint, _SAVED_MODEL.value, _CONFIG.value)
     names = model.class_names(_LABEL_MAP.value)
     counts, broken = pictures.detect(model.load(), images, _OUTPUT.value, names,
                                                score_threshold=_THRESHOLD.value, draw=_DRAW.value)

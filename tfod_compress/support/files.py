@@ -32,7 +32,7 @@ def atomic_file(path, mode="wb"):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except BaseException:
         pathlib.Path(temporary).unlink(missing_ok=True)
@@ -53,7 +53,7 @@ def atomic_folder(path):
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     try:
         yield folder
-        folder.chmod(0o777 & ~_umask())
+        folder.chmod(0o777 & ~umask())
         os.replace(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +92,8 @@ def digest(path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _umask():
+def umask() -> int:
+    """The process's mask of file permissions."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

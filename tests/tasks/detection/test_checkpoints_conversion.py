@@ -45,7 +45,7 @@ def weights(model):
 @pytest.fixture
 def convert(model, tmp_path, monkeypatch):
     """Packs weights as an archive of the zoo and converts it into tmp_path / "out"."""
-    from tfod_compress.tasks.detection.zoo import conversion
+    from tfod_compress.tasks.detection.zoo import conversion, fetching
 
     monkeypatch.setattr(conversion, "build", lambda *_: model)
 
@@ -60,8 +60,9 @@ def convert(model, tmp_path, monkeypatch):
         else:
             save(folder / "model.ckpt", weights)
         tf1_detectors.pack(folder, detector_cases.ALL_FILES)
-        return conversion.fetch(kwargs.pop("name", NAME), tmp_path / output,
-                                archive=folder.with_name(f"{NAME}.tar.gz"), **kwargs)
+        # These graphs hold weights alone: there is nothing to run.
+        return fetching.fetch(kwargs.pop("name", NAME), tmp_path / output,
+                              archive=folder.with_name(f"{NAME}.tar.gz"), verify=kwargs.pop("verify", False), **kwargs)
 
     return run
 
@@ -202,8 +203,8 @@ def test_a_damaged_checkpoint_is_told(convert, weights, tmp_path, monkeypatch):
     convert(weights)
     extract = archive.extract
 
-    def damaged(path, folder):
-        contents = extract(path, folder)
+    def damaged(path, folder, generation):
+        contents = extract(path, folder, generation)
         data = tmp_path / f"{contents.checkpoint}.data-00000-of-00001"
         data.write_bytes(data.read_bytes()[:1000])
         return contents
@@ -236,21 +237,21 @@ def test_a_conversion_that_fails_at_the_end_leaves_nothing(convert, weights, tmp
     monkeypatch.setattr(conversion, "_verify", fail)
     with pytest.raises(AssertionError):
         convert(weights)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_archive_under_another_name_is_refused(convert, weights, tmp_path):
     with pytest.raises(InputError, match="is 'ssd_inception_v2', but this name's is 'faster_rcnn_resnet101'"):
         convert(weights, name="faster_rcnn_resnet101_kitti")
     with pytest.raises(InputError, match="no such archive"):
-        from tfod_compress.tasks.detection.zoo import conversion
+        from tfod_compress.tasks.detection.zoo import fetching
 
-        conversion.fetch(NAME, tmp_path / "out", archive=tmp_path / "none.tar.gz")
+        fetching.fetch(NAME, tmp_path / "out", archive=tmp_path / "none.tar.gz")
 
 
 def test_downloads_that_are_no_archive_or_have_changed(convert, weights, model, tmp_path):
     """The first are not kept, the second do not replace what was converted before."""
-    from tfod_compress.tasks.detection.zoo import conversion
+    from tfod_compress.tasks.detection.zoo import fetching
 
     convert(weights, output="by hand")
     archive = (tmp_path / "packing" / f"{NAME}.tar.gz").read_bytes()
@@ -259,7 +260,8 @@ def test_downloads_that_are_no_archive_or_have_changed(convert, weights, model, 
 
     def fetch(data):
         server.data = data
-        return conversion.fetch(NAME, tmp_path / "out", downloads=tmp_path / "downloads", address=server.address)
+        return fetching.fetch(NAME, tmp_path / "out", downloads=tmp_path / "downloads", address=server.address,
+                              verify=False)
 
     try:
         with pytest.raises(InputError, match="not a whole .tar.gz"):
@@ -275,6 +277,13 @@ def test_downloads_that_are_no_archive_or_have_changed(convert, weights, model, 
     finally:
         server.close()
     assert same(restored(tmp_path / "out", model), weights)
+
+
+def test_without_a_graph_to_compare_with_there_is_nothing_to_believe(convert, weights, tmp_path):
+    with pytest.raises(InputError, match="--noverify takes it unverified"):
+        convert(weights, verify=True)
+    assert not (tmp_path / "out").exists()
+    assert convert(weights)["verification"] == {"skipped": "--noverify"}
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_class_names_come_from_the_label_map(world, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [
     (["--output", "o"], 2, "name images"),
-    (["images", "--output", "o"], 2, "either --checkpoint or --saved_model"),
+    (["images", "--output", "o"], 2, "either --checkpoint, --saved_model or --zoo"),
     (["--checkpoint", "model", "--saved_model", "model", "images", "--output", "o"], 2, "either"),
     (["--checkpoint", "model", "gone.png", "--output", "o"], 1, "gone.png"),
     (["--checkpoint", "gone", "images", "--output", "o"], 1, "gone"),

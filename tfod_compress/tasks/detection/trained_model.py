@@ -71,8 +71,10 @@ class TrainedModel:
         return self._architecture().num_classes if self.config else None
 
     def nms_iou(self):
-        """The IoU threshold of its last non-maximum suppression; None where no config tells it."""
+        """The IoU threshold of its last non-maximum suppression; None where no config tells it, or it has none."""
         model = self._architecture() if self.config else None
+        if model is not None and model.DESCRIPTOR.name == "CenterNet" and not model.HasField("post_processing"):
+            return None  # the heat map's peaks are the objects
         for field in ("post_processing", "second_stage_post_processing"):
             if hasattr(model, field):
                 return float(f"{getattr(model, field).batch_non_max_suppression.iou_threshold:.7g}")  # a float32

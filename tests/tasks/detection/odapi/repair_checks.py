@@ -176,6 +176,13 @@ def decode_jpeg_accurately():
     assert difference == 0, f"decoded pixels differ by up to {difference}"
 
 
+def restore_keras_resnet():
+    from object_detection.models.keras_models import resnet_v1
+
+    backbone = resnet_v1.resnet_v1_18(include_top=False, weights=None, input_shape=(64, 64, 3))
+    assert backbone.output_shape == (None, 2, 2, 512)
+
+
 def noise():
     return np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 

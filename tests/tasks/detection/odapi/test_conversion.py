@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import threading
 
 import pytest
@@ -31,6 +32,7 @@ def check_conversion(found, case):
     expected = next(count for name, count in VARIABLES.items() if case["archive"].startswith(name))
     assert found["variables"] == len(record["variables"]) == expected
     assert record["variables_from"] == ("model.ckpt" if "model.ckpt" in case["files"] else "frozen_inference_graph.pb")
+    check_verification(record["verification"], case)
     outputs = found["outputs"]
     assert len(outputs) == 14 * len(case["sizes"])
     for output in outputs:
@@ -43,6 +45,16 @@ def check_conversion(found, case):
     unknown = ssd and any("pipeline.config".startswith(name) for name in case["files"])
     assert config["dropped_fields"] == (["model.ssd.feature_extractor.batch_norm_trainable"] if unknown else [])
     assert "faster_rcnn_resnet" not in case["archive"] or "slim_keras" in config["changed"][0]
+
+
+def check_verification(found, case):
+    """The archive's frozen graph and the converted model saw the same pictures."""
+    if "frozen_inference_graph.pb" not in case["files"] or case["width"]:
+        assert found == {"skipped": "--noverify"}
+        return
+    assert found["reference"] == "frozen_inference_graph.pb"
+    assert len(found["pictures"]) == 2 and found["compared"] >= 20
+    assert max(found["largest_box_difference"], found["largest_score_difference"]) <= 1e-5
 
 
 def check_restores(restored, ssd):
@@ -83,6 +95,8 @@ def test_command_downloads_converts_and_remembers(conversion_report, converted_f
     name = "ssd_inception_v2_coco_2018_01_28"
     assert f"{name}.tar.gz " in process.stdout, "the bar"
     assert "dropped model.ssd.feature_extractor.batch_norm_trainable" in process.stdout
+    assert re.search(r"^verified: \d+ detections.* on 2 pictures agree with frozen_inference_graph.pb", process.stdout,
+                     re.MULTILINE)
     assert f"{tmp_path / 'ssd'}: {name}, all 410 variables from model.ckpt, 5 classes" in process.stdout
     assert sorted(path.name for path in (tmp_path / "ssd").iterdir()) == [
         "checkpoint", "ckpt-0.data-00000-of-00001", "ckpt-0.index", "conversion.json", "pipeline.config"]
@@ -93,7 +107,8 @@ def test_command_downloads_converts_and_remembers(conversion_report, converted_f
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [
     ([], 2, "give one name"), (["ssd_inception_v2_coco", "--archive", "a", "--zoo", "b"], 2, "--archive goes without"),
-    (["ssd_mobilenet_v1_coco"], 1, "there are: ssd_inception_v2_coco_2018_01_28")])
+    (["ssd_mobilenet_v1_coco"], 1, "there are: ssd_inception_v2_coco_2018_01_28"),
+    (["ssd_inception_v2_coco", "--noverify", "--verify_on", "a"], 2, "--verify_on goes without")])
 def test_command_tells_mistakes_before_tensorflow(run_tool, tmp_path, arguments, code, told):
     process = run_tool("fetch_checkpoint", *arguments, "--output", tmp_path / "out")
     assert process.returncode == code

@@ -24,6 +24,7 @@ REPAIRS = (
     "report_evaluation_errors",
     "start_fine_tuning_at_step_zero",
     "decode_jpeg_accurately",
+    "restore_keras_resnet",
 )
 
 

@@ -69,7 +69,7 @@ def run(case, folder, randomise):
     stock = dict(classes)
     classes.update({name: functools.partial(make, **case["width"]) for name, make in stock.items()})
     try:
-        with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             image = tf.compat.v1.placeholder(tf.float32, [2, None, None, 3], name="image_tensor")
             outputs = detect(builder.build(config.model, is_training=False), image)
             tf.compat.v1.train.get_or_create_global_step()
@@ -90,15 +90,26 @@ def run(case, folder, randomise):
             tf.compat.v1.train.Saver().save(session, str(packed / "model.ckpt"), write_meta_graph=False)
             (packed / "model.ckpt.meta").touch()  # the graph once more, which is slow to write and which nobody reads
             if "frozen_inference_graph.pb" in case["files"]:
-                names = [tensor.op.name for tensor in outputs.values()]
-                frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), names)
-                (packed / "frozen_inference_graph.pb").write_bytes(frozen.SerializeToString())
+                (packed / "frozen_inference_graph.pb").write_bytes(frozen(builder, config, packed / "model.ckpt"))
     finally:
         classes.update(stock)
     (packed / "pipeline.config").write_text(case["config"].replace("# UNKNOWN", "batch_norm_trainable: true"))
     pack(packed, case["files"])
     shutil.rmtree(packed)
     return result
+
+
+def frozen(builder, config, checkpoint):
+    """The bytes of the graph that TF1's exporter makes of a checkpoint: uint8 pictures in, detections out."""
+    from object_detection import exporter
+
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        exporter.build_detection_graph("image_tensor", builder.build(config.model, is_training=False), None,
+                                       "inference_op", None)
+        tf.compat.v1.train.Saver().restore(session, str(checkpoint))
+        constant = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [
+            "detection_boxes", "detection_scores", "detection_classes", "num_detections"])
+    return constant.SerializeToString()
 
 
 def pack(folder, files):

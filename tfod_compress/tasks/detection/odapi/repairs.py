@@ -254,6 +254,17 @@ def decode_jpeg_accurately():
     _wrap(TfExampleDecoder, "__init__", accurate)
 
 
+def restore_keras_resnet():
+    """Gives models/keras_models/resnet_v1.py the general `ResNet` that CenterNet's ResNet-18 and -34 are built from.
+
+    Keras 2.14's public `keras.applications.resnet` no longer has it; these backbones died with an AttributeError.
+    """
+    from keras.src.applications import resnet
+    from object_detection.models.keras_models import resnet_v1
+
+    resnet_v1.resnet = resnet
+
+
 ALL = (
     stand_in_for_tensorflow_io,
     restore_control_flow_names,
@@ -267,6 +278,7 @@ ALL = (
     report_evaluation_errors,
     start_fine_tuning_at_step_zero,
     decode_jpeg_accurately,
+    restore_keras_resnet,
 )
 
 

@@ -13,12 +13,17 @@ import zlib
 from tfod_compress.support import files
 from tfod_compress.support.errors import InputError
 
-# The largest archive of the zoo's that can be converted is about 0.6 GB.
+# The zoo's largest archives hold about 1.5 GB.
 MAX_FILES = 10_000
 MAX_CONFIG_BYTES = 1 << 20
 MAX_BYTES = 4 << 30  # of all files taken out together
 _MAX_READ = 64 << 20  # of one read: headers are read whole, and no real one is larger
-_WANTED = re.compile(r"model\.ckpt\.(index|data-\d{5}-of-\d{5})|frozen_inference_graph\.pb|pipeline\.config")
+# {generation of the zoo: what is taken, by its path in the archive without the one folder that all of it lies in}.
+_WANTED = {
+    1: re.compile(r"model\.ckpt\.(index|data-\d{5}-of-\d{5})|frozen_inference_graph\.pb|pipeline\.config"),
+    2: re.compile(r"checkpoint/ckpt-0\.(index|data-\d{5}-of-\d{5})|pipeline\.config|saved_model/saved_model\.pb|"
+                  r"saved_model/variables/variables\.(index|data-\d{5}-of-\d{5})"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +31,9 @@ class Contents:
     """What an archive held.
 
     Attributes:
-      checkpoint: prefix of the TF1 checkpoint, or None where its files are not all there.
-      frozen_graph: path of frozen_inference_graph.pb, or None.
+      checkpoint: prefix of the checkpoint, or None where its files are not all there.
+      frozen_graph: path of a TF1 archive's frozen_inference_graph.pb, or None.
+      saved_model: folder of a TF2 archive's SavedModel, or None where its files are not all there.
       pipeline_config: path of pipeline.config, or None.
       sha256: of the archive itself, hexadecimal.
       size: of the archive itself, bytes.
@@ -35,25 +41,27 @@ class Contents:
 
     checkpoint: str | None
     frozen_graph: pathlib.Path | None
+    saved_model: pathlib.Path | None
     pipeline_config: pathlib.Path | None
     sha256: str
     size: int
 
 
-def extract(path, folder, check=lambda sha256: None):
-    """Takes the checkpoint, the frozen graph and the config of a .tar.gz into an empty folder.
+def extract(path, folder, generation=1, check=lambda sha256: None):
+    """Takes the checkpoint, the graph or SavedModel and the config of a .tar.gz into an empty folder.
 
     Args:
       path: the archive.
       folder: an existing, empty one.
+      generation: 1 for the layout of the TF1 zoo, 2 for that of the TF2 zoo.
       check: called with the archive's SHA-256 before any of it is read; may raise.
 
     Returns:
       `Contents`.
 
     Raises:
-      InputError: it is no whole .tar.gz, has members that point outside of it, is too large, or has neither a
-        checkpoint nor a frozen graph.
+      InputError: it is no whole .tar.gz, has members that point outside of it, is too large, or is not of that
+        layout: without checkpoint and frozen graph (1), without checkpoint or config (2).
     """
     path, folder = pathlib.Path(path), pathlib.Path(folder)
     with readable(path), open(path, "rb") as file:
@@ -62,17 +70,24 @@ def extract(path, folder, check=lambda sha256: None):
         size = file.seek(0, 2)
         file.seek(0)
         with gzip.open(file) as stream, tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar:
-            for name, member in _chosen(tar, path, folder).items():
+            for name, member in _chosen(tar, path, folder, _WANTED[generation]).items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 with tar.extractfile(member) as source, open(folder / name, "wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
-    found = {file.name for file in folder.iterdir()}
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    prefix = "model.ckpt" if generation == 1 else "checkpoint/ckpt-0"
+    has_model = "saved_model/saved_model.pb" in found and _complete(found, "saved_model/variables/variables")
     contents = Contents(
-        str(folder / "model.ckpt") if _complete(found) else None,
+        str(folder / prefix) if _complete(found, prefix) else None,
         folder / "frozen_inference_graph.pb" if "frozen_inference_graph.pb" in found else None,
+        folder / "saved_model" if has_model else None,
         folder / "pipeline.config" if "pipeline.config" in found else None, digest, size)
-    if not contents.checkpoint and not contents.frozen_graph:
+    if generation == 1 and not contents.checkpoint and not contents.frozen_graph:
         raise InputError(f"{path}: holds neither a whole model.ckpt.* nor frozen_inference_graph.pb; is it an archive "
                          "of the TF1 detection zoo?")
+    if generation == 2 and not (contents.checkpoint and contents.pipeline_config):
+        lacks = "whole checkpoint/ckpt-0.*" if not contents.checkpoint else "pipeline.config"
+        raise InputError(f"{path}: holds no {lacks}; is it an archive of the TF2 detection zoo?")
     return contents
 
 
@@ -87,8 +102,8 @@ def readable(path):
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _chosen(tar, path, folder):
-    """{file name: member} of the files that are needed; all members are checked."""
+def _chosen(tar, path, folder, wanted):
+    """{path in the folder: member} of the files that are needed; all members are checked."""
     chosen, total = {}, 0
     for count, member in enumerate(tar, start=1):
         if count > MAX_FILES:
@@ -97,9 +112,8 @@ def _chosen(tar, path, folder):
             tarfile.data_filter(member, str(folder))
         except tarfile.FilterError as error:
             raise InputError(f"{path}: is not safe to extract: {error}") from error
-        name = posixpath.basename(member.name)
-        # Only at the top or in the one folder that the zoo's archives have: not in saved_model/ and the like.
-        if not _WANTED.fullmatch(name) or posixpath.normpath(member.name).count("/") > 1:
+        name = _below_top(posixpath.normpath(member.name), wanted)
+        if name is None:
             continue
         if not member.isreg() or member.issparse():
             raise InputError(f"{path}: {member.name} is no plain file; not an archive of the zoo")
@@ -113,10 +127,18 @@ def _chosen(tar, path, folder):
     return chosen
 
 
-def _complete(found):
-    """Whether the index and all numbered data files are there."""
-    data = sorted(name for name in found if ".data-" in name)
-    return "model.ckpt.index" in found and bool(data) and int(data[0].rsplit("-", 1)[1]) == len(data)
+def _below_top(name, wanted):
+    """The path of a wanted file, at the archive's top or in the one folder that the zoo's archives have; or None."""
+    for path in (name, name.partition("/")[2]):
+        if wanted.fullmatch(path):
+            return path
+    return None
+
+
+def _complete(found, prefix):
+    """Whether the index and all numbered data files of a checkpoint are there."""
+    data = sorted(name for name in found if name.startswith(f"{prefix}.data-"))
+    return f"{prefix}.index" in found and bool(data) and int(data[0].rsplit("-", 1)[1]) == len(data)
 
 
 class _Bounded:

@@ -1,12 +1,13 @@
-"""The archives of the TF1 detection model zoo that can be converted, and the models of those without a config.
+"""The archives of the detection zoos by name; of the TF1 zoo also the models of those that bring no config.
 
-The zoo's page: research/object_detection/g3doc/tf1_detection_zoo.md of tensorflow/models.
+The TF1 zoo's page: research/object_detection/g3doc/tf1_detection_zoo.md of tensorflow/models.
 """
 
 import dataclasses
 
 from tfod_compress.labels import label_map
 from tfod_compress.support.errors import InputError
+from tfod_compress.tasks.detection.zoo import tf2_catalogue
 
 ADDRESS = "http://download.tensorflow.org/models/object_detection"
 KITTI = {1: "car", 2: "pedestrian"}  # object_detection/data/kitti_label_map.pbtxt
@@ -15,7 +16,7 @@ SAMPLES = "tensorflow/models, research/object_detection/samples/configs, commits
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """One archive of the zoo.
+    """One archive of the TF1 zoo.
 
     Attributes:
       name: such as "ssd_inception_v2_coco_2018_01_28".
@@ -29,10 +30,17 @@ class Archive:
     published_map: float | None
     model: str
 
+    generation = 1
+
     @property
     def file(self):
         """The archive's file name."""
         return f"{self.name}.tar.gz"
+
+    @property
+    def path(self):
+        """Where it lies below the zoo's address."""
+        return self.file
 
     @property
     def label_map(self):
@@ -160,7 +168,10 @@ ARCHIVES = (
 
 
 def find(name):
-    """The archive of a name, with its date or without; without, the newest.
+    """The archive of a name: of the TF1 zoo with its date or without (the newest), or of the TF2 zoo.
+
+    Returns:
+      `Archive` or `tf2_catalogue.Tf2Archive`; `generation` tells which.
 
     Raises:
       InputError: there is none; the message lists those that exist.
@@ -168,5 +179,12 @@ def find(name):
     for archive in ARCHIVES:
         if name in (archive.name, archive.file) or archive.name.rsplit("_", 3)[0] == name:
             return archive
-    raise InputError(f"no checkpoint {name!r} in the zoo that can be converted; there are: "
-                     f"{', '.join(archive.name for archive in ARCHIVES)}")
+    for archive in tf2_catalogue.ARCHIVES:
+        if name in (archive.name, archive.file):
+            return archive
+    raise InputError(f"no checkpoint {name!r} in the zoos; there are: {', '.join(names())}")
+
+
+def names():
+    """Of all archives, the TF1 zoo's first."""
+    return [archive.name for archive in (*ARCHIVES, *tf2_catalogue.ARCHIVES)]

@@ -115,6 +115,45 @@ def _change_training(config):
         config.changed.append("train_config.optimizer.use_moving_average was on; training here has no averages")
 
 
+def only_field(text, name, source):
+    """Takes one message field out of the text of a message, without looking into the others.
+
+    Args:
+      text: of the message.
+      name: of the field at its top, such as "model".
+      source: its name, for messages.
+
+    Returns:
+      The field's text, `name { … }`; the lines before it are blank, so that errors in it name the right line.
+
+    Raises:
+      InputError: the brackets do not match, or the field is not there exactly once.
+    """
+    tokens = [match for match in _TOKEN.finditer(text) if not match[0].startswith("#")]
+    found, open_brackets, start = [], [], None
+    for token, before in zip(tokens, [None, *tokens], strict=False):
+        word = token[0]
+        if word in _CLOSING:
+            if len(open_brackets) >= _MAX_DEPTH:
+                raise InputError(f"{source}: not a pipeline config: more than {_MAX_DEPTH} messages inside each other")
+            open_brackets.append(_CLOSING[word])
+        elif open_brackets and word == open_brackets[-1]:
+            open_brackets.pop()
+            if start is not None and not open_brackets:
+                found.append((start, token.end()))
+                start = None
+        elif word in _CLOSING.values():
+            raise InputError(f"{source}: not a pipeline config: {word!r} closes nothing")
+        elif word == name and not open_brackets and (before is None or before[0] != ":"):
+            start = token.start()
+    if open_brackets:
+        raise InputError(f"{source}: not a pipeline config: a bracket is not closed")
+    if len(found) != 1:
+        raise InputError(f"{source}: not a pipeline config: has {len(found) or 'no'} {name} at its top")
+    (start, end), = found
+    return "\n" * text.count("\n", 0, start) + text[start:end]
+
+
 def drop_unknown_fields(text, descriptor, source):
     """Takes the fields that a message does not have out of its text.
 
