@@ -22,7 +22,6 @@ class Detector:
 
     Attributes:
       image_size: (height, width) that every image is resized to, None where it depends on the image.
-      variables: [tf.Variable] that a detection depends on.
 
     Raises:
       InputError: the config cannot be read, or names a model that cannot be built.
@@ -57,7 +56,12 @@ class Detector:
             self._model.predict(*self._model.preprocess(tf.zeros([1, height, width, 3])))
             traced = self._detect.get_concrete_function()
         by_reference = {variable.ref(): variable for variable in (*traced.variables, *self._model.variables)}
-        self.variables = [variable for variable in by_reference.values() if variable.dtype.is_floating]
+        self._variables = [variable for variable in by_reference.values() if variable.dtype.is_floating]
+
+    @property
+    def variables(self):
+        """[tf.Variable] that a detection depends on."""
+        return list(self._variables)
 
     def restore(self, checkpoint, named=LISTED):
         """Loads weights, averaged ones where the config asks for them; every variable must come from the checkpoint.
@@ -74,15 +78,15 @@ class Detector:
             shapes, or it holds NaN.
         """
         prefix = pipeline_config.latest_checkpoint(checkpoint)
-        for variable in self.variables:
+        for variable in self._variables:
             variable.assign(tf.fill(variable.shape, tf.constant(UNTOUCHED, variable.dtype)))
         try:
             status = tf.train.Checkpoint(model=self._model).read(prefix)
         except (ValueError, tf.errors.OpError) as error:
             raise InputError(f"{prefix}: cannot be restored into the model of {self.name}: "
                              f"{_first_line(error)}") from error
-        values = [variable.numpy() for variable in self.variables]
-        untouched = [variable.name for variable, value in zip(self.variables, values, strict=True)
+        values = [variable.numpy() for variable in self._variables]
+        untouched = [variable.name for variable, value in zip(self._variables, values, strict=True)
                      if value.size and (value == np.asarray(UNTOUCHED, value.dtype)).all()]
         if untouched:
             raise InputError(f"{prefix}: lacks {len(untouched)} of the {len(values)} variables of {self.name}: "
@@ -91,7 +95,7 @@ class Detector:
             status.expect_partial().assert_existing_objects_matched()
         except AssertionError as error:
             raise InputError(f"{prefix}: does not match {self.name}: {_first_line(error)}") from error
-        broken = [variable.name for variable, value in zip(self.variables, values, strict=True)
+        broken = [variable.name for variable, value in zip(self._variables, values, strict=True)
                   if not np.isfinite(value).all()]
         if broken:
             raise InputError(f"{prefix}: holds NaN or infinite weights: {listed(broken)}; use an earlier checkpoint")
