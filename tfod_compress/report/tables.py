@@ -86,7 +86,7 @@ def comparisons(study):
 
 
 def write_csv(file, study, series_list):
-    """Writes one row a point: what was tested, rate and size, every metric with its interval, AP of each class.
+    """Writes one row a point: what was tested, rate and size, every metric with its interval, the accuracy of each class.
 
     Args:
       file: open text file.
@@ -102,7 +102,8 @@ def write_csv(file, study, series_list):
     for name in names:
         header += [name, f"{name}.low", f"{name}.high"]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header + [f"ap.{name}" for name in classes])
+    kind = study.task.per_class.partition("_")[0]  # ap, accuracy
+    writer.writerow(header + [f"{kind}.{name}" for name in classes])
     for entry in study.evaluated:
         point, metrics = entry.point, entry.metrics
         share = shares.get((point.detector, point.record_set))
