@@ -86,7 +86,7 @@ def comparisons(study):
 
 
 def write_csv(file, study, series_list):
-    """Writes one row a point: what was tested, rate and size, every metric with its interval, the accuracy of each class.
+    """Writes one row a point: what was tested, rate and size, every metric with its interval, each class's accuracy.
 
     Args:
       file: open text file.
