@@ -197,8 +197,9 @@ def test_a_study_with_every_regime_runs(tmp_path):
         codecs=[{"name": "narrow", "codec": "bmshj2018", "lmbdas": [0.01], "steps": 4, "num_filters": 8,
                  "num_latents": 12, "crop": 64, "batch_size": 2}],
         records=[{"codec": "png"}, {"codec": "bmshj2018", "model": "narrow", "qualities": [0.01]}],
-        codec_tuning={"records": ["narrow-*"], "betas": [0.5], "steps": 3, "set": [
-            "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=0.001"]},
+        codec_tuning={"records": ["narrow-*"], "betas": [0.5], "steps": 3, "set": [  # momentum would overturn a codec
+            "trainer.optimizer_config.optimizer.type=adam",
+            "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=0.0001"]},
         models=[trained, {"name": "first", "command": f"{sys.executable} {tmp_path}/first.py {{frames}} {{output}}"}],
         regimes=["published", "off_the_shelf", "retrained", "task_ft", "control_ft", "codec_ft", "joint_ft"])
     made = command(path, "--workdir", tmp_path / "w")

@@ -64,6 +64,14 @@ def test_overrides_go_over_files_and_both_over_the_experiment(experiment, config
     assert params.trainer.optimizer_config.optimizer.sgd.momentum == 0.9  # the experiment's own
 
 
+def test_overrides_may_choose_another_type_than_the_file(experiment):
+    found = experiment.read("resnet_imagenet", ["signs"], "trainer.optimizer_config.optimizer.type=adam")
+    assert found.params.trainer.optimizer_config.optimizer.type == "adam"
+    with pytest.raises(InputError, match=r"sgd\.momentum is without effect"):
+        experiment.read("resnet_imagenet", ["signs"], "trainer.optimizer_config.optimizer.type=adam,"
+                        "trainer.optimizer_config.optimizer.sgd.momentum=0.5")
+
+
 @pytest.mark.parametrize("offset", [0, 1])
 def test_a_folder_gives_back_what_was_left_there_and_can_be_given_again(experiment, config, tmp_path, offset):
     made = experiment.read("resnet_imagenet", [config], f"label_offset={offset}").for_classes(tiny_classes.NAMES)

@@ -46,6 +46,7 @@ FIXED = {
     "task.differential_privacy_config": None,
     "trainer.optimizer_config.ema": None,
 }
+OVERRIDES = pathlib.Path("--params_override")
 # What does instead what a refused field asks for.
 CURES = {
     "runtime.enable_xla": "--xla",
@@ -113,7 +114,7 @@ def read(name: str, files: list[str | pathlib.Path], overrides: str = "") -> Exp
     params = _registered(name)
     given = [(path, params_file.read(path)) for path in map(params_file.find, files)]
     if overrides:
-        given.append((pathlib.Path("--params_override"), _parsed_overrides(overrides)))
+        given.append((OVERRIDES, _parsed_overrides(overrides)))
     before, written, offset = copy.deepcopy(params), {}, 0
     for source, fields in given:
         offset = fields.pop(params_file.OFFSET, offset)
@@ -211,7 +212,10 @@ def _shown(value):
 
 
 def _check_choices(node, written, source, path=""):
-    """Refuses a type that there is not, and fields of a type that is not chosen."""
+    """Refuses a type that there is not, and fields of a type that is not chosen where they were written.
+
+    Overrides may choose another type than the file that they go over.
+    """
     for name, value in vars(node).items():
         if name in node.RESERVED_ATTR or not hasattr(value, "as_dict"):
             continue
@@ -221,8 +225,11 @@ def _check_choices(node, written, source, path=""):
             if value.type is not None and value.type not in choices:
                 raise InputError(f"{written.get(f'{below}type', source)}: {below}type is {value.type!r}"
                                  f"{nearest(str(value.type), choices)}; there are {', '.join(choices)}")
+            chosen_by = written.get(f"{below}type")
             for field, where in written.items():
                 choice = field[len(below):].split(".")[0]
+                if chosen_by == OVERRIDES and where != OVERRIDES:
+                    continue
                 if field.startswith(below) and choice not in ("type", value.type):
                     raise InputError(f"{where}: {field} is without effect, as {below}type is {value.type}")
         _check_choices(value, written, source, below)
