@@ -154,7 +154,7 @@ def test_one_model_of_a_folder_of_models_has_to_be_named(base, tmp_path):
 
 @pytest.mark.parametrize(("flags", "told", "status"), [
     (["--codec_regime", "codec_ft"], "go with --codec_model", 2),
-    (["--codec_model", "BASE"], "--codec_regime is missing", 2),
+    (["--codec_model", "BASE"], "--codec_regime and --codec_beta are missing", 2),
     (["--codec_model", "BASE", "--codec_regime", "codec_ft"], "--codec_beta is missing", 2),
     (["--codec_model", "BASE", "--codec_regime", "codec_ft", "--codec_beta", 1, "--eval_every", 5, "--eval_records",
       "r"], "tools.evaluate", 2),
