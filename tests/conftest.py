@@ -9,7 +9,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LONGEST = ("test_training.py", "test_study_execution.py", "test_codec_tuning.py", "test_conversion.py",
-           "test_extractors.py", "test_export.py", "test_evaluation.py")
+           "test_extractors.py", "test_export.py", "test_evaluation.py", "test_tf2_archives.py",
+           "test_study_classifiers.py", "test_codec_before_classifier.py")
 
 
 def pytest_collection_modifyitems(items):

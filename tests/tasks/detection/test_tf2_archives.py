@@ -216,15 +216,15 @@ def test_the_field_is_taken_and_not_a_word_like_it():
 
 def test_names_and_accuracies_of_the_zoo():
     known = catalogue.find(f"{SSD}.tar.gz")
-    assert known is catalogue.find(SSD) and known.path == f"tf2/20200711/{SSD}.tar.gz" and known.coco_map == 20.2
-    assert {name: catalogue.find(name).coco_map for name in (
+    assert known is catalogue.find(SSD) and known.path == f"tf2/20200711/{SSD}.tar.gz" and known.published_map == 20.2
+    assert {name: catalogue.find(name).published_map for name in (
         "efficientdet_d2_coco17_tpu-32", "centernet_hg104_512x512_coco17_tpu-8",
         "faster_rcnn_resnet152_v1_640x640_coco17_tpu-8", "mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8")} == {
         "efficientdet_d2_coco17_tpu-32": 41.8, "centernet_hg104_512x512_coco17_tpu-8": 41.9,
         "faster_rcnn_resnet152_v1_640x640_coco17_tpu-8": 32.4,
         "mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8": 39.0}
     assert len(set(catalogue.names())) == len(catalogue.names())
-    assert all(15 < archive.coco_map < 55 for archive in tf2_catalogue.ARCHIVES)
+    assert all(15 < archive.published_map < 55 for archive in tf2_catalogue.ARCHIVES)
 
 
 FULL = ("ssd_mobilenet_v2_320x320_coco17_tpu-8", "ssd_resnet50_v1_fpn_640x640_coco17_tpu-8",
