@@ -19,7 +19,7 @@ setup: .venv/ready  ## make .venv from Python 3.11 (or 3.10) and the pinned pack
 demo: setup    ## frames, records, training, evaluation, report: the project's question on synthetic frames
 	@.venv/bin/python -m tools.run_study pipeline_configs/studies/demo.yaml --workdir $(RUN) --seed $(SEED)
 
-test: setup    ## the tests (12 minutes on 2 cores without a GPU), in JOBS processes
+test: setup    ## the tests (a quarter of an hour on 2 cores without a GPU), in JOBS processes
 	@.venv/bin/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the slow proofs: full-width parity, kills, fuzzing
