@@ -123,8 +123,7 @@ def _kept(study, series_list):
     """Of COCO's own classes by COCO AP, as its published curves have it; else by the metric that decides."""
     if not published_accuracy.has_coco_classes(study):
         return figures.accuracy_kept(series_list, published.jpeg_curves())
-    metric = next(metric for metric in study.task.metrics if metric.key == published_accuracy.METRIC)
-    return figures.accuracy_kept(series_list, published.jpeg_curves("AP"), metric)
+    return figures.accuracy_kept(series_list, published.jpeg_curves("AP"), study.task.metric(published_accuracy.METRIC))
 
 
 def _lmu_sentence():

@@ -6,21 +6,19 @@ images.json.
 
 from tfod_compress.tasks.detection.metrics import classes
 from tfod_compress.tasks.detection.metrics.loading import parse_detections, read_json
-from tfod_compress.tasks.outside_model import OutsideModel, split
-
-__all__ = ["OutsideDetector", "split"]
+from tfod_compress.tasks.outside_model import OutsideModel
 
 
 class OutsideDetector(OutsideModel):
     """The `models.Model` of such a detector.
 
     Args:
-      command: as for `split`.
+      command: as for `outside_model.split`.
       given: classes.Given; without a label map in it, the command is to use the record sets' own.
       keep_frames: whether the frames stay.
 
     Raises:
-      InputError: as `split`.
+      InputError: as there.
     """
 
     def __init__(self, command: str, given: classes.Given, keep_frames: bool = False):
